@@ -3,6 +3,7 @@ complete -c holdfast -n __fish_use_subcommand -xa "up listen connect cache queue
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and not __fish_seen_subcommand_from serve add call ls show events retry cancel promote flow signal update remove drain pause resume set purge cron check move keygen" -xa "serve add call ls show events retry cancel promote flow signal update remove drain pause resume set purge cron check move keygen"
 complete -c holdfast -n "__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from show check schema" -xa "show check schema"
 complete -c holdfast -n "__fish_seen_subcommand_from access; and not __fish_seen_subcommand_from check schema" -xa "check schema"
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l access
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l api-tokens
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l api-tokens-file
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache
@@ -100,6 +101,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from connect" -l spool
 complete -c holdfast -n "__fish_seen_subcommand_from connect" -l tls
 complete -c holdfast -n "__fish_seen_subcommand_from connect" -l token-file
 complete -c holdfast -n "__fish_seen_subcommand_from connect" -l user-timeout
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l access
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l api-tokens-file
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l auth-file
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l cluster
@@ -461,6 +463,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from work" -l server-key
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l timeout
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l access
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l api-tokens
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l api-tokens-file
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache

@@ -3,7 +3,7 @@
  * refused is counted by parts and told in the log, which bounds how often.
  */
 import { codeOf, messageOf, UsageError } from "../core/errors.ts";
-import type { Log } from "../core/log.ts";
+import { type Log, type LogFacts, type LogOption, makeLog } from "../core/log.ts";
 import { readSecret } from "../core/private-files.ts";
 import { ANYBODY, type AccessTable, type AskedRights, readAccess } from "./access-table.ts";
 import type { AccessPart } from "./right.ts";
@@ -14,16 +14,19 @@ import type { AccessPart } from "./right.ts";
 export class AccessControl {
   readonly #path: string;
   #table: AccessTable;
-  readonly #refused: Record<AccessPart, number> = { queue: 0, cache: 0, link: 0, dashboard: 0 };
+  readonly #refused: Record<AccessPart, number> = { queue: 0, cache: 0, dashboard: 0 };
+  readonly #log: Log;
   #changed: (() => void)[] = [];
 
   /**
    * Reads the file. Others must not be able to read it: it has secrets.
    *
+   * @param log is told what is refused; default: warnings are lines on stderr
    * @throws UsageError ACCESS_FILE_INVALID, FILE_NOT_PRIVATE
    */
-  constructor(path: string) {
+  constructor(path: string, log?: LogOption) {
     this.#path = path;
+    this.#log = makeLog(log);
     this.#table = readTable(path);
   }
 
@@ -53,13 +56,19 @@ export class AccessControl {
     this.#changed.push(changed);
   }
 
+  /** @internal A refusal of another thread, which has told it instead of logging it. */
+  tell(part: AccessPart, facts: LogFacts): void {
+    this.#refused[part] += 1;
+    this.#log("access.refused", facts);
+  }
+
   /**
    * What this user may, now and after each `reload`.
    *
    * @param user undefined: who has no name
-   * @param log is told what is refused
+   * @param log is told what is refused, instead of the log of all
    */
-  rightsOf(user: string | undefined, log: Log): AskedRights {
+  rightsOf(user: string | undefined, log: Log = this.#log): AskedRights {
     const told = user ?? ANYBODY;
     const may: AskedRights["may"] = (action, name) => this.#table.rightsOf(user).may(action, name);
     const refused: AskedRights["refused"] = (action, name) => {

@@ -27,7 +27,7 @@ export function accessSchema(): Readonly<Record<string, unknown>> {
           properties: {
             roles: { type: "array", items: { type: "string" } },
             password: { ...secret, description: "Of the queue (PLAIN), the cache (SASL, ASCII) under the user's name" },
-            token: { ...secret, minLength: 16, description: "Of the page, the HTTP API and sessions of links" },
+            token: { ...secret, minLength: 16, description: "Of the page and the HTTP API" },
             curveKey: { ...secret, pattern: String.raw`^\S{40}$`, description: "The public key of its CURVE pair (Z85)" },
             certificate: { ...secret, description: "The common name (CN) of its TLS certificate" },
           },

@@ -11,8 +11,6 @@ export const ACTIONS = {
   queue: ["add", "see", "work", "manage"],
   /** Keys. `manage`: statistics, flush_all and all other commands that are of no key. */
   cache: ["read", "write", "manage"],
-  /** `connect`: names of sessions; the others: topics. */
-  link: ["connect", "publish", "subscribe"],
   /** The page, with everything that it shows of all parts, and the metrics. */
   dashboard: ["see"],
 } as const;
@@ -47,8 +45,6 @@ export function readGrant(text: string, where: string): Grant {
     if (!words.includes(action))
       throw wrong(`there is no '${action}' for ${known}${meant(action, words)}; the actions are ${words.join(", ")}`);
   }
-  // In a filter of topics these stand for levels: a pattern with them would not mean what it seems to.
-  if (known === "link" && /[#+]/.test(name)) throw wrong("in a pattern '*' stands for any characters, '#' and '+' for none");
   const set = new Set(all.map((action) => `${known}:${action}` as Action));
   return { text, actions: set, isForAll: /^\*+$/.test(name), matches: matcher(name) };
 }

@@ -247,7 +247,7 @@ export const ACCESS = table("access", {
 });
 
 /** The settings of `holdfast up`, its parts in the order in which they start. */
-export const PARTS = [CACHE, QUEUE, LINK, DASHBOARD, LOG] as const;
+export const PARTS = [CACHE, QUEUE, LINK, DASHBOARD, ACCESS, LOG] as const;
 
 /** All that a settings file may say. */
-export const ALL_PARTS = [...PARTS, ACCESS, CONNECT, CLIENT, WORK] as const;
+export const ALL_PARTS = [...PARTS, CONNECT, CLIENT, WORK] as const;

@@ -110,7 +110,7 @@ suite("the access table", () => {
     assert.equal(may(undefined, "queue:add:shop.orders"), false);
     assert.equal(may("nobody", "queue:add:feedback"), true);
     assert.equal(may("idle", "queue:see:shop.orders"), false);
-    assert.equal(may("admin", "link:subscribe:anything"), true);
+    assert.equal(may("admin", "dashboard:see:anything"), true);
   });
 
   test("without '*' who has no name may nothing", () => {
@@ -187,7 +187,6 @@ suite("the access file", () => {
       ],
       [{ roles: { a: ["queu:add:x"] } }, /there is no part 'queu'; is it 'queue'\?/],
       [{ roles: { a: ["queue:add"] } }, /a right is written PART:ACTION:NAMES/],
-      [{ roles: { a: ["link:subscribe:a/#"] } }, /in a pattern '\*' stands for any characters/],
       [{ users: { a: { roles: ["b"] } } }, /users\.a\.roles: there is no role 'b'/],
       [{ users: { a: { role: [] } } }, /users\.a\.role: a user has roles, password/],
       [{ users: { a: { token: "short" } } }, /users\.a\.token: it must be a text of 16 characters/],
@@ -248,7 +247,7 @@ suite("the access file", () => {
       message: /'web' has not the right queue:add:bank/,
     });
     assert.equal(access.rightsOf(undefined, log).refused("cache:manage").code, "ACCESS_DENIED");
-    assert.deepEqual(access.refused, { queue: 1, cache: 1, link: 0, dashboard: 0 });
+    assert.deepEqual(access.refused, { queue: 1, cache: 1, dashboard: 0 });
     assert.deepEqual(lines, [
       ["access.refused", { user: "web", right: "queue:add:bank" }],
       ["access.refused", { user: "*", right: "cache:manage" }],
@@ -258,7 +257,7 @@ suite("the access file", () => {
   test("the JSON Schema lets through the rows that are read, and no others", () => {
     const schema = accessSchema() as { properties: { roles: { additionalProperties: { items: { pattern: string } } } } };
     const pattern = new RegExp(schema.properties.roles.additionalProperties.items.pattern);
-    for (const row of ["*", "queue:add:x", "queue:add,see:shop.*", "cache:*:a:b", "link:connect:x"]) {
+    for (const row of ["*", "queue:add:x", "queue:add,see:shop.*", "cache:*:a:b", "dashboard:see:*"]) {
       assert.match(row, pattern);
       readGrant(row, "here");
     }

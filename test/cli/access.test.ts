@@ -3,6 +3,8 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite, test } from "node:test";
+import { Holdfast } from "../support/holdfast.ts";
+import { MemcachedClient } from "../support/memcached-client.ts";
 import { check, schema } from "../../src/cli/access/access.ts";
 
 const path = join(mkdtempSync(join(tmpdir(), "holdfast-access-cli-")), "access.json");
@@ -75,5 +77,33 @@ suite("holdfast access", () => {
     const [code, text] = await said(schema, []);
     assert.equal(code, 0);
     assert.deepEqual(Object.keys((JSON.parse(text) as { properties: object }).properties), ["$schema", "roles", "users"]);
+  });
+
+  test("'up --access' asks the file for cache, queue and page; SIGHUP reads it again", { timeout: 60_000 }, async (t) => {
+    const file = join(mkdtempSync(join(tmpdir(), "holdfast-access-up-")), "access.json");
+    const write = (rights: readonly string[]): void =>
+      writeFileSync(file, JSON.stringify({ roles: { all: rights }, users: { "*": { roles: ["all"] } } }), { mode: 0o600 });
+    write(["queue:add:*"]);
+    const where = ["--cache", "127.0.0.1:0", "--queue", "tcp://127.0.0.1:0", "--link", "off", "--dashboard", "127.0.0.1:0"];
+    const up = new Holdfast(["up", ...where, "--data", "memory", "--access", file]);
+    t.after(() => up.stop());
+    const [, dashboard] = await up.printed(/^dashboard +listening on (\S+)$/m);
+    const [, cache] = await up.printed(/^cache +listening on (\S+)$/m);
+    const [, url] = await up.printed(/^queue +listening on (\S+)$/m);
+    const client = await MemcachedClient.connect(cache!);
+    assert.equal(await client.ask("get x\r\n"), "CLIENT_ERROR access denied\r\n");
+    assert.equal((await fetch(`${dashboard}/metrics`)).status, 401);
+    const add = new Holdfast(["queue", "add", "mails", "x", "--url", url!]);
+    assert.equal((await add.ended()).code, 0);
+    const ls = new Holdfast(["queue", "ls", "--url", url!]);
+    const told = await ls.ended();
+    assert.notEqual(told.code, 0);
+    assert.match(told.stderr, /'\*' has not the right queue:see/);
+    write(["cache:read:*", "dashboard:see:*"]);
+    up.child.kill("SIGHUP");
+    await up.printed(/reloaded/, "stderr");
+    assert.equal(await client.ask("get x\r\n"), "END\r\n");
+    assert.equal((await fetch(`${dashboard}/metrics`)).status, 200);
+    assert.match(up.stderr, /access\.refused user=\* right=cache:read:x/);
   });
 });

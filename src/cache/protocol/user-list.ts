@@ -23,6 +23,12 @@ interface Entry {
 
 export class UserList {
   #entries: readonly Entry[] = [];
+  readonly #also: (user: string, password: string) => boolean;
+
+  /** @param also further users, from elsewhere */
+  constructor(also: (user: string, password: string) => boolean = () => false) {
+    this.#also = also;
+  }
 
   /**
    * Takes the users of a file in place of those it had; on an error it keeps them.
@@ -48,16 +54,21 @@ export class UserList {
       const match = sameBytes(entry.user, user) && sameBytes(entry.password, password);
       found ||= match;
     }
-    return found;
+    return found || this.#also(textOf(user), textOf(password));
   }
 
-  /** SASL PLAIN (RFC 4616): `[authorization] NUL user NUL password`. */
-  checkPlain(message: Buffer): boolean {
+  /** SASL PLAIN (RFC 4616): `[authorization] NUL user NUL password`. @returns the user, if the password is right */
+  checkPlain(message: Buffer): string | undefined {
     const first = message.indexOf(NUL);
     const second = message.indexOf(NUL, first + 1);
-    if (first < 0 || second < 0) return false;
-    return this.check(message.subarray(first + 1, second), message.subarray(second + 1));
+    if (first < 0 || second < 0) return undefined;
+    const user = message.subarray(first + 1, second);
+    return this.check(user, message.subarray(second + 1)) ? textOf(user) : undefined;
   }
+}
+
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
 }
 
 function readEntry(line: Uint8Array, number: number): Entry {

@@ -4,12 +4,13 @@ import { readSecret } from "../../core/private-files.ts";
 import { UserList } from "../protocol/user-list.ts";
 
 export class AuthFile {
-  readonly users = new UserList();
+  readonly users: UserList;
   readonly #path: string;
 
   /** @throws UsageError CACHE_AUTH_FILE_UNREADABLE, FILE_NOT_PRIVATE, CACHE_AUTH_FILE_MALFORMED */
-  constructor(path: string) {
+  constructor(path: string, users = new UserList()) {
     this.#path = path;
+    this.users = users;
     this.load();
   }
 

@@ -18,7 +18,7 @@ export interface CacheConnectionOwner {
   readonly thread: ThreadContext;
   readonly protocol: "auto" | "ascii" | "binary";
   /** Makes the session that the first byte asks for. */
-  readonly open: (firstByte: number) => CacheSession;
+  readonly open: (firstByte: number, socket: Socket) => CacheSession;
   readonly closed: (connection: CacheConnection, reason: CloseReason) => void;
 }
 
@@ -126,7 +126,7 @@ export class CacheConnection {
     const { lock, trace } = this.#thread;
     this.lastActive = this.#thread.store.now;
     this.#thread.executingId = this.id;
-    this.session ??= this.#owner.open(input[start]!);
+    this.session ??= this.#owner.open(input[start]!, this.socket);
     if (trace.on) return this.#runTraced(this.session, input, start, end);
     if (!lock) return this.session.consume(input, start, end);
     lock.acquire();

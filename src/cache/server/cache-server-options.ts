@@ -1,4 +1,5 @@
 /** ○ The options of a CacheServer with their defaults, and how they become settings of the store. */
+import type { AccessControl } from "../../access/access-control.ts";
 import { UsageError } from "../../core/errors.ts";
 import { type Duration, type Size, durationMs, sizeBytes } from "../../core/units.ts";
 import { ANSWER_BYTES } from "../protocol/limits.ts";
@@ -41,6 +42,11 @@ export interface CacheServerOptions {
   readonly authFile?: string;
   /** File of "user:password" lines that binary clients must know one of (SASL PLAIN). Default none. */
   readonly saslFile?: string;
+  /**
+   * Who may read and write which keys: an access file (docs/how-to/rights.md). Once one of its users has a password, clients must log in, unless
+   * their certificate says who they are. Default: whoever is in may everything.
+   */
+  readonly access?: AccessControl | undefined;
   /** File that keeps the items over a restart. Default none. */
   readonly memoryFile?: string;
   /** Bytes of log that wait for one slow watcher. Default 256 KiB. */

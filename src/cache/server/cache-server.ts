@@ -103,7 +103,12 @@ export class CacheServer {
       for (let thread = 1; thread < this.#threadCount && listen.length + udp.length > 0; thread += 1) {
         const busAddress = this.#busAddress(thread);
         const { handle } = this.#memory;
-        this.#threads.push(await ServerThread.start({ handle, options: this.options, thread, listen, udp, busAddress }));
+        // What has methods goes to no thread.
+        const { access, ...options } = this.options;
+        const more = { thread, listen, udp, busAddress, access: access?.path };
+        const started = await ServerThread.start({ handle, options, ...more });
+        started.onRefused = (facts) => access?.tell("cache", facts);
+        this.#threads.push(started);
       }
     } catch (error) {
       await this.close();

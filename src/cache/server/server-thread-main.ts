@@ -1,5 +1,6 @@
 /** ● The program of a further server thread: opens the store and serves it until it gets "close". */
 import { parentPort, workerData } from "node:worker_threads";
+import { AccessControl } from "../../access/access-control.ts";
 import { present } from "../../core/assert.ts";
 import { systemClock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
@@ -10,14 +11,16 @@ import type { FromThread, ServerThreadOptions, ToThread } from "./server-thread.
 
 const SECOND_MS = 1000;
 
-const { handle, options, thread, listen, udp, busAddress } = workerData as ServerThreadOptions;
+const { handle, options, thread, listen, udp, busAddress, access: file } = workerData as ServerThreadOptions;
 const port = present(parentPort, "this file runs in a worker thread");
 const tell = (message: FromThread): void => port.postMessage(message);
 
+/** The first thread counts and logs. */
+const access = file === undefined ? undefined : new AccessControl(file, (_, facts) => tell({ event: "refused", facts }));
 const memory = Memory.open(handle);
 const threadServer = new ThreadServer({
   memory,
-  options,
+  options: { ...options, ...(access && { access }) },
   clock: systemClock,
   thread,
   lock: new StoreLock(memory.atomics),
@@ -36,6 +39,7 @@ port.on("message", (message: ToThread) => {
 /** The first thread has just read the same files. An error here is logged, and what is in use stays. */
 function reload(): void {
   try {
+    access?.reload();
     threadServer.reload();
   } catch (error) {
     process.stderr.write(`${messageOf(error)}\n`);

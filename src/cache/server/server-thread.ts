@@ -1,6 +1,7 @@
 /** ● Further threads that serve the store of the first: how they are started and closed, and their messages. */
 import { packageCode } from "../../core/package-file.ts";
 import type { Worker } from "node:worker_threads";
+import type { LogFacts } from "../../core/log.ts";
 import { OperationError } from "../../core/errors.ts";
 import type { MemoryHandle } from "../store/memory.ts";
 import type { CacheServerOptions } from "./cache-server-options.ts";
@@ -16,12 +17,15 @@ export interface ServerThreadOptions {
   /** The same for datagrams. */
   readonly udp: readonly string[];
   readonly busAddress: ThreadBusAddress;
+  /** The access file: each thread reads it. */
+  readonly access: string | undefined;
 }
 
 /** Messages to the first thread. */
 export type FromThread =
   | { readonly event: "listening" }
   | { readonly event: "failed"; readonly message: string }
+  | { readonly event: "refused"; readonly facts: LogFacts }
   | { readonly event: "shutdown"; readonly how: "now" | "graceful" }
   | { readonly event: "closed" };
 
@@ -30,6 +34,7 @@ export type ToThread = "close" | "reload";
 
 export class ServerThread {
   readonly #worker: Worker;
+  onRefused: (facts: LogFacts) => void = () => {};
   onShutdown: (how: "now" | "graceful") => void = () => {};
   #closed: () => void = () => {};
 
@@ -48,6 +53,7 @@ export class ServerThread {
       worker.on("message", (message: FromThread) => {
         if (message.event === "listening") resolve(thread);
         else if (message.event === "failed") reject(new OperationError("CACHE_LISTEN_FAILED", message.message));
+        else if (message.event === "refused") thread.onRefused(message.facts);
         else if (message.event === "shutdown") thread.onShutdown(message.how);
         else thread.#closed();
       });

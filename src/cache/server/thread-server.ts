@@ -5,6 +5,8 @@
 import { once } from "node:events";
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
+import type { PeerCertificate, TLSSocket } from "node:tls";
+import type { AccessControl } from "../../access/access-control.ts";
 import { parseAddress, showAddress } from "../../core/address.ts";
 import type { Clock } from "../../core/clock.ts";
 import { AssertionFailed, OperationError, UsageError, codeOf, messageOf } from "../../core/errors.ts";
@@ -28,6 +30,7 @@ import { TlsListeners } from "./tls-listeners.ts";
 import { CommandTrace } from "./command-trace.ts";
 import type { ThreadContext } from "./thread-context.ts";
 import { UdpListener } from "./udp-listener.ts";
+import { UserList } from "../protocol/user-list.ts";
 import { AuthFile } from "./auth-file.ts";
 import { LogWatchers } from "./log-watchers.ts";
 
@@ -56,7 +59,7 @@ export class ThreadServer {
   readonly #tls: TlsListeners | undefined;
   readonly #owner: CacheConnectionOwner;
   readonly #protocolConfig: ProtocolConfig;
-  readonly #authFiles: readonly AuthFile[];
+  readonly #authFiles: AuthFile[] = [];
   readonly #servers: Server[] = [];
   readonly #udp: UdpListener[] = [];
   readonly #watchers: LogWatchers;
@@ -80,10 +83,10 @@ export class ThreadServer {
     this.#connectionsMax = options.connections ?? 1024;
     this.#idleTimeoutSeconds = idleTimeoutSeconds(options);
     this.#nextId = CONNECTION_ID_FIRST + thread * CONNECTION_IDS_PER_THREAD;
-    const users = options.authFile === undefined ? undefined : new AuthFile(options.authFile);
-    const saslUsers = options.saslFile === undefined ? undefined : new AuthFile(options.saslFile);
-    this.#authFiles = [users, saslUsers].filter((file) => file !== undefined);
-    this.#protocolConfig = { protocol: options.protocol ?? "auto", users: users?.users, saslUsers: saslUsers?.users };
+    const { access, protocol = "auto" } = options;
+    const users = this.#usersOf(options.authFile, access);
+    const saslUsers = this.#usersOf(options.saslFile, access);
+    this.#protocolConfig = { protocol, users, saslUsers, access };
     this.#tls = options.tls === undefined ? undefined : new TlsListeners(options.tls, clock);
     this.background = new BackgroundScheduler(this.store, clock, lock);
     this.#watchers = new LogWatchers(this.#thread);
@@ -105,6 +108,14 @@ export class ThreadServer {
     };
     this.#owner = this.#ownerFor(this.#protocolConfig);
     if (busAddress) this.#thread.bus = new ThreadBus(busAddress, clock, this.#busHandler());
+  }
+
+  /** Who must log in: users of the file, and those of the access file that have a password. */
+  #usersOf(file: string | undefined, access: AccessControl | undefined): UserList | undefined {
+    const hasPasswords = access?.table.users.some(({ password }) => password !== undefined) ?? false;
+    const users = new UserList((user, password) => access?.table.withPassword(user, password) !== undefined);
+    if (file !== undefined) this.#authFiles.push(new AuthFile(file, users));
+    return file !== undefined || hasPasswords ? users : undefined;
   }
 
   #busHandler(): ThreadBusHandler {
@@ -135,7 +146,8 @@ export class ThreadServer {
     return {
       thread: this.#thread,
       protocol: protocolConfig.protocol,
-      open: (firstByte) => openSession(this.#context, protocolConfig, firstByte),
+      open: (firstByte, socket) =>
+        openSession(this.#context, protocolConfig, firstByte, protocolConfig.access && commonNameOf(socket)),
       closed: (connection, reason) => this.#forget(connection, reason),
     };
   }
@@ -179,7 +191,13 @@ export class ThreadServer {
    */
   async listenToDatagrams(text: string, shared: boolean): Promise<void> {
     const id = this.addresses.length + this.#udp.length + 1;
-    this.#udp.push(await UdpListener.open(text, shared, { thread: this.#thread, open: this.#owner.open, id }));
+    this.#udp.push(
+      await UdpListener.open(text, shared, {
+        thread: this.#thread,
+        open: (byte) => openSession(this.#context, this.#protocolConfig, byte),
+        id,
+      }),
+    );
   }
 
   /** Prints slab classes and addresses where `-vv` asks for it. */
@@ -323,6 +341,13 @@ function removeSocket(path: string): void {
   } catch (error) {
     if (codeOf(error) !== "EACCES" && codeOf(error) !== "EPERM") throw error;
   }
+}
+
+/** Of a certificate that was checked: the listener asks for one of its own CA. */
+function commonNameOf(socket: Socket): string | undefined {
+  if (!("getPeerCertificate" in socket) || !("authorized" in socket) || socket.authorized !== true) return undefined;
+  const { subject } = (socket as TLSSocket).getPeerCertificate() as Partial<PeerCertificate>;
+  return typeof subject?.CN === "string" ? subject.CN : undefined;
 }
 
 function address(host: string, port: number): string {

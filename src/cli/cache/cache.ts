@@ -1,12 +1,14 @@
 /** ● `holdfast cache`: the cache server alone. Serves until SIGTERM or SIGINT, then drains and exits 0; SIGHUP reads its files again. */
 import { chownSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import type { AccessControl } from "../../access/access-control.ts";
 import { CacheServer } from "../../cache/server/index.ts";
 import { portOf } from "../../core/address.ts";
 import { HoldfastError, codeOf } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { type CacheCommand, FlagError, readCacheCommand } from "./memcached-options.ts";
 import { CACHE_HELP, CACHE_LICENCE } from "./help.ts";
-import { DASHBOARD_ALONE, LOG } from "../../settings/parts.ts";
+import { ACCESS, DASHBOARD_ALONE, LOG } from "../../settings/parts.ts";
+import { accessOf } from "../shared/access.ts";
 import { commandLog } from "../shared/command-log.ts";
 import { ownPage } from "../shared/own-page.ts";
 import { flagSettings } from "../shared/setting-values.ts";
@@ -19,7 +21,7 @@ const DAEMON_VARIABLE = "HOLDFAST_CACHE_DAEMON";
 const PORT_FILE_VARIABLE = "MEMCACHED_PORT_FILENAME";
 
 /** memcached's flags say the rest. */
-const SETTINGS = { tables: [DASHBOARD_ALONE, LOG], alone: true } as const;
+const SETTINGS = { tables: [DASHBOARD_ALONE, ACCESS, LOG], alone: true } as const;
 
 export async function run(argv: readonly string[]): Promise<number> {
   let command: CacheCommand;
@@ -57,16 +59,17 @@ async function serve({ options, pidFile, user, notes, coreFiles, own }: CacheCom
     return EXIT_NO_USER;
   }
   let server: CacheServer;
-  using stop = stopRequest({ reload: () => reload(server, log), also: ["SIGUSR1"] });
+  const access = accessOf(settings.access, log);
+  using stop = stopRequest({ reload: () => reload(server, access, log), also: ["SIGUSR1"] });
   try {
-    server = new CacheServer(options);
+    server = new CacheServer({ ...options, access });
     await server.listen();
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
     process.stderr.write(`${error.message}\n`);
     return 1;
   }
-  if (options.authFile === undefined && options.saslFile === undefined) {
+  if (options.authFile === undefined && options.saslFile === undefined && !access) {
     for (const address of new Set([...server.addresses, ...server.udpAddresses])) warnIfOpen("cache", address, { log });
   }
   if (identity && !become(identity, server)) {
@@ -78,7 +81,7 @@ async function serve({ options, pidFile, user, notes, coreFiles, own }: CacheCom
   const daemon = process.env[DAEMON_VARIABLE] !== undefined;
   if (pidFile !== undefined && daemon) writeFileSync(pidFile, `${process.pid}\n`);
   try {
-    await using _page = await ownPage(settings.dashboard, { cache: server }, log);
+    await using _page = await ownPage(settings.dashboard, { access, cache: server }, log);
     if (daemon) {
       process.send?.("listening");
       process.disconnect?.();
@@ -112,8 +115,9 @@ function hardCoreLimit(): string {
 }
 
 /** After an error the server keeps its current files. */
-function reload(server: CacheServer, log: Log): void {
+function reload(server: CacheServer, access: AccessControl | undefined, log: Log): void {
   try {
+    access?.reload();
     server.reload();
     log("reloaded", {});
   } catch (error) {

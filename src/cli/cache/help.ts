@@ -45,6 +45,7 @@ holdfast cache: a cache server for memcached's protocols, with memcached's flags
                           access token of the page; required on a non-loopback address
     --api-tokens-file=<file>
                           tokens of the HTTP API with names and scopes, as JSON
+    --access=<file>       who may read and write which keys (default: everybody)
     --peers=<addr>        dashboards of other processes, comma-separated, shown on the same page
 -o, --extended            comma-separated list of extended options:
    - maxconns_fast, no_maxconns_fast: over the connection limit, answer with an error, or let clients wait

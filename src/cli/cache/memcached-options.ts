@@ -132,9 +132,17 @@ const FLAGS: readonly Flag[] = [
     state.tune.detail = 1;
   }),
   valued("cluster", "cluster", (state, value) => (state.options.cluster = value.split(","))),
-  ...["log", "log-level", "dashboard", "dashboard-token", "dashboard-token-file", "api-tokens", "api-tokens-file", "peers"].map(
-    (name) => valued(name, name, (state, value) => (state.own[name] = [value])),
-  ),
+  ...[
+    "log",
+    "log-level",
+    "dashboard",
+    "dashboard-token",
+    "dashboard-token-file",
+    "api-tokens",
+    "api-tokens-file",
+    "peers",
+    "access",
+  ].map((name) => valued(name, name, (state, value) => (state.own[name] = [value]))),
 ];
 const byShort = new Map(FLAGS.map((flag) => [flag.short, flag]));
 const byLong = new Map(FLAGS.map((flag) => [flag.long, flag]));

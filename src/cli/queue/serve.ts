@@ -24,7 +24,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const { queue } = settings;
   const log = commandLog(settings.log, { level: "info", format: json ? "json" : "text" });
   const options = brokerOptions(queue);
-  const access = accessOf(settings.access);
+  const access = accessOf(settings.access, log);
   if (!options.security && !access)
     for (const address of queue.listen) warnIfOpen("queue", address, { log, see: "--curve-keys" });
   const broker = new Broker({ ...options, access, log, signals: [] });
@@ -38,7 +38,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
   process.stdout.write(json ? `${JSON.stringify({ queue: broker.address })}\n` : `queue ${broker.address}\n`);
   try {
-    await using _page = await ownPage(settings.dashboard, { queue: broker, history: historyFile(queue) }, log);
+    await using _page = await ownPage(settings.dashboard, { access, queue: broker, history: historyFile(queue) }, log);
     await untilStopped(broker, stop.requested);
   } finally {
     await broker.close();

@@ -28,7 +28,7 @@ export type OwnPage = AsyncDisposable;
  */
 export async function ownPage(
   { listen, token, apiTokens, peers }: Values<(typeof DASHBOARD_ALONE)["settings"]>,
-  parts: Pick<DashboardOptions, "cache" | "queue" | "link" | "workers" | "history">,
+  parts: Pick<DashboardOptions, "access" | "cache" | "queue" | "link" | "workers" | "history">,
   log: Log,
 ): Promise<OwnPage> {
   if (listen === undefined || listen === "off") return { [Symbol.asyncDispose]: () => Promise.resolve() };

@@ -3,6 +3,7 @@
  * SIGTERM or SIGINT drains and exits 0 within 5 s, a second exits at once. SIGHUP reads files again, if there are any that can change
  * while it runs; else it drains too.
  */
+import type { AccessControl } from "../../access/access-control.ts";
 import { CacheServer } from "../../cache/index.ts";
 import { parseAddress } from "../../core/address.ts";
 import { codeOf, messageOf, UsageError } from "../../core/errors.ts";
@@ -13,6 +14,7 @@ import { listen, type LinkServer, type SessionServer } from "../../link/index.ts
 import { Broker } from "../../queue/index.ts";
 import { PARTS } from "../../settings/parts.ts";
 import { dataFolder } from "./data-folder.ts";
+import { accessOf } from "../shared/access.ts";
 import { commandLog } from "../shared/command-log.ts";
 import { flags, parse } from "../shared/flags.ts";
 import { brokerOptions, cacheOptions, linkOptions } from "../shared/part-options.ts";
@@ -42,8 +44,9 @@ export async function run(argv: readonly string[]): Promise<number> {
   const { json = false } = command.opts<{ json?: boolean }>();
   const settings = readSettings(command, SETTINGS);
   const log = commandLog(settings.log, { level: "warning" });
-  using stop = stopRequest({ reload: reloadOf(command, SETTINGS, { servers, log }) });
-  return await up(settings, { json, servers, stop, log });
+  const access = accessOf(settings.access, log);
+  using stop = stopRequest({ reload: reloadOf(command, SETTINGS, { servers, access, log }) });
+  return await up(settings, { json, servers, access, stop, log });
 }
 
 interface Servers {
@@ -56,12 +59,13 @@ interface UpRun {
   readonly json: boolean;
   /** Those that run by now. */
   readonly servers: Servers;
+  readonly access: AccessControl | undefined;
   readonly stop: StopRequest;
   readonly log: Log;
 }
 
-async function up(settings: UpSettings, { json, servers, stop, log }: UpRun): Promise<number> {
-  const plans = await plan(settings, { servers, log, signal: stop.signal });
+async function up(settings: UpSettings, { json, servers, access, stop, log }: UpRun): Promise<number> {
+  const plans = await plan(settings, { servers, access, log, signal: stop.signal });
   if (plans.length === 0)
     throw new UsageError("CLI_USAGE", "Nothing to run: --cache, --queue, --link and --dashboard are all 'off'");
   let running: RunningPart[];
@@ -73,7 +77,8 @@ async function up(settings: UpSettings, { json, servers, stop, log }: UpRun): Pr
     throw error;
   }
   // The dashboard requires a token on a non-loopback address.
-  for (const { name, address } of running) if (name !== "dashboard") warnIfOpen(name, address, { log });
+  for (const { name, address } of running)
+    if (name !== "dashboard" && (!access || name === "link")) warnIfOpen(name, address, { log });
   try {
     // The queue reads its tasks meanwhile: when that fails, nothing of it is left.
     await Promise.race([stop.requested, servers.queue?.ready.then(() => stop.requested) ?? stop.requested]);
@@ -86,13 +91,23 @@ async function up(settings: UpSettings, { json, servers, stop, log }: UpRun): Pr
 
 async function plan(
   { cache, queue, link, dashboard }: UpSettings,
-  { servers, log, signal }: { readonly servers: Servers; readonly log: Log; readonly signal: AbortSignal },
+  {
+    servers,
+    access,
+    log,
+    signal,
+  }: {
+    readonly servers: Servers;
+    readonly access: AccessControl | undefined;
+    readonly log: Log;
+    readonly signal: AbortSignal;
+  },
 ): Promise<PartPlan[]> {
   const plans: PartPlan[] = [];
   if (cache.listen[0] !== "off") {
     const options = cacheOptions(cache);
     const start = async (): Promise<CacheServer> => {
-      servers.cache = new CacheServer(options);
+      servers.cache = new CacheServer({ ...options, access });
       await servers.cache.listen();
       return servers.cache;
     };
@@ -102,7 +117,7 @@ async function plan(
     const options = brokerOptions(queue);
     const data = options.data === false ? false : await dataFolder(queue.data);
     const start = async (): Promise<Broker> => {
-      servers.queue = new Broker({ ...options, data, log, signals: [] });
+      servers.queue = new Broker({ ...options, access, data, log, signals: [] });
       await servers.queue.open({ signal });
       return servers.queue;
     };
@@ -112,7 +127,8 @@ async function plan(
     const address = parseAddress(link.listen, "--link", { port: 12_345 });
     const options = linkOptions(link);
     const { toQueue } = link;
-    const isOpenCache = cache.listen[0] !== "off" && (cache.authFile ?? cache.saslFile ?? cache.tlsCert) === undefined;
+    const isOpenCache =
+      cache.listen[0] !== "off" && !access && (cache.authFile ?? cache.saslFile ?? cache.tlsCert) === undefined;
     checkSessions(link, { queue: queue.listen[0] !== "off", cache: isOpenCache });
     const start = async (): Promise<Part> => {
       if (toQueue === undefined) return (servers.link = await listen({ ...address, ...options }));
@@ -126,7 +142,7 @@ async function plan(
     parseAddress(dashboard.listen, "--dashboard", { port: 8280 });
     const history = historyFile(queue);
     const start = async (): Promise<Dashboard> => {
-      const started = new Dashboard({ ...dashboard, history, ...servers });
+      const started = new Dashboard({ ...dashboard, access, history, ...servers });
       await started.listen();
       return started;
     };

@@ -3,6 +3,8 @@
  * in lets through. /health and /ready are answered to all.
  */
 import { isIP } from "node:net";
+import type { AccessControl } from "../../access/access-control.ts";
+import type { AskedRights } from "../../access/access-table.ts";
 import { sameBytes } from "../../core/bytes.ts";
 import { cookieOf, isOwnHost } from "./access-rules.ts";
 
@@ -12,6 +14,8 @@ export interface Access {
   readonly knows: (host: string) => boolean;
   /** The answer to a request that is not let in; undefined: it is. */
   readonly refusal: (request: Request) => Promise<Response | undefined>;
+  /** With an access file: what who asks may do; undefined, or without one: everything, if it is let in. */
+  readonly rightsOf?: (request: Request) => Promise<AskedRights | undefined>;
 }
 
 const COOKIE = "holdfast";
@@ -50,20 +54,65 @@ export function openAccess(hosts: readonly string[]): Access {
   };
 }
 
+/**
+ * With an access file: whom the board lets in by itself may everything, where it asks for something (`own`); a user's token is that user's, and who
+ * has none is `*`. The page shows everybody's names and counts: it needs the right dashboard:see.
+ */
+export function userAccess(control: AccessControl, own: Access, { isOwnOpen }: { readonly isOwnOpen: boolean }): Access {
+  const isOwner = async (request: Request): Promise<boolean> => !isOwnOpen && (await own.refusal(request)) === undefined;
+  const rightsNow = (request: Request): AskedRights => {
+    const token = givenToken(request);
+    return control.rightsOf(token === undefined ? undefined : control.table.withToken(token)?.name);
+  };
+  return {
+    knows: own.knows,
+    async refusal(request) {
+      const refusal = isOwnOpen ? undefined : await own.refusal(request);
+      if (!isOwnOpen && (refusal === undefined || refusal.status === 303)) return refusal;
+      const asked = new URL(request.url).searchParams.get("token");
+      if (asked !== null && control.table.withToken(asked)) return cookieResponse(asked);
+      const rights = rightsNow(request);
+      if (rights.mayAny("dashboard:see")) return undefined;
+      rights.refused("dashboard:see");
+      return refusal ?? new Response("Send a token: 'Authorization: Bearer …'.\n", { status: 401 });
+    },
+    rightsOf: async (request) => ((await isOwner(request)) ? undefined : rightsNow(request)),
+  };
+}
+
+/** In an Authorization header, or in the cookie. */
+function givenToken({ headers }: Request): string | undefined {
+  const bearer = headers.get("authorization")?.replace(/^Bearer /i, "");
+  const cookie = cookieOf(headers.get("cookie") ?? undefined, COOKIE);
+  return bearer ?? (cookie === undefined ? undefined : decoded(cookie));
+}
+
+function decoded(cookie: string): string | undefined {
+  try {
+    return decodeURIComponent(cookie);
+  } catch {
+    return undefined;
+  }
+}
+
 /** true: let in; a Response: answered with it, such as a redirect to a login page; false: 401. */
 export type Authorize = (request: Request) => boolean | Response | Promise<boolean | Response>;
 
 function refusalWithout(token: string, request: Request): Response | undefined {
   const asked = new URL(request.url).searchParams.get("token");
   if (asked !== null && isSame(asked, token)) {
-    const cookie = `${COOKIE}=${encodeURIComponent(token)}; HttpOnly; SameSite=Strict; Path=/; Max-Age=${WEEK_SECONDS}`;
-    return new Response(null, { status: 303, headers: { Location: "/", "Set-Cookie": cookie } });
+    return cookieResponse(token);
   }
   const bearer = request.headers.get("authorization")?.replace(/^Bearer /, "");
   const cookie = cookieOf(request.headers.get("cookie") ?? undefined, COOKIE);
   if (isSame(bearer ?? "", token) || isSame(cookie ?? "", encodeURIComponent(token))) return undefined;
   const text = "Open /?token=… with the token given as --dashboard-token, or send it as 'Authorization: Bearer …'.\n";
   return new Response(text, { status: 401, headers: { "Content-Type": "text/plain; charset=UTF-8" } });
+}
+
+function cookieResponse(token: string): Response {
+  const cookie = `${COOKIE}=${encodeURIComponent(token)}; HttpOnly; SameSite=Strict; Path=/; Max-Age=${WEEK_SECONDS}`;
+  return new Response(null, { status: 303, headers: { Location: "/", "Set-Cookie": cookie } });
 }
 
 /** Compares in constant time. */

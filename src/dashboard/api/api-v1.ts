@@ -4,6 +4,8 @@
  */
 import { Hono, type Context } from "hono";
 import { codeOf, HoldfastError, messageOf, UsageError } from "../../core/errors.ts";
+import type { AskedRights } from "../../access/access-table.ts";
+import type { Action } from "../../access/right.ts";
 import type { CacheInspector } from "../inspectors/cache-inspector.ts";
 import type { QueueInspector } from "../inspectors/queue-inspector.ts";
 import { API_BODY_BYTES_MAX } from "../limits.ts";
@@ -54,7 +56,10 @@ async function answered(options: ApiOptions, operation: ApiOperation, context: C
   const actor = await actorOf(options, context.req.raw);
   if (actor instanceof Response) return actor;
   if (!actor.may(operation.scope))
-    throw new UsageError("ACCESS_DENIED", `The token '${actor.by}' has not the scope ${operation.scope}`);
+    throw (
+      actor.rights?.refused(ACTION[operation.scope]) ??
+      new UsageError("ACCESS_DENIED", `The token '${actor.by}' has not the scope ${operation.scope}`)
+    );
   const bytes = await bodyOf(context);
   const input = {
     ...inQuery(operation, context),
@@ -63,13 +68,19 @@ async function answered(options: ApiOptions, operation: ApiOperation, context: C
   };
   const wrong = operation.input.wrong(input, "the request");
   if (wrong !== undefined) throw new UsageError("DASHBOARD_REQUEST_INVALID", `Invalid request: ${wrong}`);
+  const { rights } = actor;
+  const { key } = input as { readonly key?: string };
+  if (operation.scope === "cache:read" || operation.scope === "cache:write") rights?.must(operation.scope, key!);
   const call: ApiCall = {
     input,
     bytes,
     headers: context.req.raw.headers,
     by: actor.by,
     signal: context.req.raw.signal,
-    queue: () => there(options.queue, "queue"),
+    queue() {
+      const queue = there(options.queue, "queue");
+      return rights ? queue.as(rights) : queue;
+    },
     cache: () => there(options.cache, "cache"),
   };
   const answer = await operation.run(call);
@@ -83,14 +94,28 @@ async function answered(options: ApiOptions, operation: ApiOperation, context: C
 
 interface ApiActor {
   readonly by: string;
+  /** Of a user of the access file. */
+  readonly rights?: AskedRights;
   may(scope: ApiScope): boolean;
 }
+
+/** What the access file calls the scopes. */
+const ACTION: Readonly<Record<ApiScope, Action>> = {
+  "queue:read": "queue:see",
+  "queue:add": "queue:add",
+  "queue:manage": "queue:manage",
+  "queue:remove": "queue:manage",
+  "cache:read": "cache:read",
+  "cache:write": "cache:write",
+};
 
 async function actorOf({ access, tokens }: ApiOptions, request: Request): Promise<ApiActor | Response> {
   const { headers } = request;
   const token = tokenOf(headers.get("authorization"), tokens);
   if (token) return { by: token.name, may: (scope) => token.scopes.includes(scope) };
-  const refusal = await access.refusal(request);
+  const rights = await access.rightsOf?.(request);
+  // A user needs no page for the API.
+  const refusal = rights ? undefined : await access.refusal(request);
   if (refusal)
     return Response.json({ code: "ACCESS_DENIED", error: "Send a token: 'Authorization: Bearer …'" }, { status: 401 });
   const host = headers.get("host") ?? new URL(request.url).host;
@@ -100,10 +125,21 @@ async function actorOf({ access, tokens }: ApiOptions, request: Request): Promis
     fetchSite: headers.get("sec-fetch-site") ?? undefined,
   });
   if (!isOwn) return Response.json({ code: "ACCESS_DENIED", error: "A page of another site asked for this" }, { status: 403 });
+  if (rights) {
+    if (headers.has("authorization") && rights.user === "*")
+      return Response.json({ code: "ACCESS_DENIED", error: "No such token" }, { status: 401 });
+    // A worker's own tasks, and who waits for its own results, are for the broker to tell from others.
+    return { by: rights.user, rights, may: (scope) => mayAsk(rights, scope) };
+  }
   // A token that is none of these is not taken for none at all.
   if (tokens.length > 0 && headers.has("authorization") && !(await isNeeded(access, request)))
     return Response.json({ code: "ACCESS_DENIED", error: "No such token" }, { status: 401 });
   return { by: headers.has("x-holdfast-token") ? "the page" : "*", may: () => true };
+}
+
+function mayAsk(rights: AskedRights, scope: ApiScope): boolean {
+  const action = ACTION[scope];
+  return rights.mayAny(action) || (scope === "queue:read" && (rights.mayAny("queue:add") || rights.mayAny("queue:work")));
 }
 
 /** Whether the board's own access looks at the Authorization header: it does not let in the same request without one. */

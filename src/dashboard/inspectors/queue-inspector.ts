@@ -1,4 +1,5 @@
 /** ● The board's requests to the broker, in the queue's protocol. */
+import type { AskedRights } from "../../access/access-table.ts";
 import { EMPTY_BUFFER } from "../../core/buffers.ts";
 import { codeOf, OperationError } from "../../core/errors.ts";
 import {
@@ -27,10 +28,29 @@ interface NewTask {
 
 export class QueueInspector {
   readonly #part: QueuePart;
+  readonly #rights: AskedRights | undefined;
+  readonly #users = new Map<string, QueueInspector>();
   #client: QueueClient | undefined;
 
-  constructor(part: QueuePart) {
+  /** @param rights of whom it asks for; undefined: it may everything */
+  constructor(part: QueuePart, rights?: AskedRights) {
     this.#part = part;
+    this.#rights = rights;
+  }
+
+  /**
+   * The same for a user of the access file: the broker judges what it asks.
+   *
+   * @throws UsageError ACCESS_DENIED for a broker of another process, which knows the board's own rights alone
+   */
+  as(rights: AskedRights): QueueInspector {
+    if (!(this.#part instanceof Broker)) {
+      if (!rights.mayAll("queue:see") || !rights.mayAll("queue:manage")) throw rights.refused("queue:see", "*");
+      return this;
+    }
+    let own = this.#users.get(rights.user);
+    if (!own) this.#users.set(rights.user, (own = new QueueInspector(this.#part, rights)));
+    return own;
   }
 
   /** An operation of the broker, with the body that comes with the answer. */
@@ -90,7 +110,7 @@ export class QueueInspector {
   }
 
   async close(): Promise<void> {
-    await this.#client?.close();
+    await Promise.all([this.#client?.close(), ...[...this.#users.values()].map((each) => each.close())]);
   }
 
   /** Another broker's id is known at once to be none of this one, instead of when nobody has answered. */
@@ -103,8 +123,13 @@ export class QueueInspector {
   #open(): QueueClient {
     // Whoever looks at the page is told what fails.
     const log = false;
-    return (this.#client ??= new QueueClient(
-      this.#part instanceof Broker ? { broker: this.#part, log } : { url: this.#part.address, log },
-    ));
+    const part = this.#part;
+    if (!(part instanceof Broker)) return (this.#client ??= new QueueClient({ url: part.address, log }));
+    const rights = this.#rights;
+    const broker = rights && {
+      address: part.address,
+      attach: (...[send, closed]: Parameters<Broker["attach"]>) => part.attach(send, closed, rights),
+    };
+    return (this.#client ??= new QueueClient({ broker: broker ?? part, log }));
   }
 }

@@ -1,13 +1,14 @@
 /** ● The dashboard: a board (running-board.ts) behind an HTTP server of its own, on loopback or with a token. */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { AccessControl } from "../../access/access-control.ts";
 import { isLoopback, parseAddress, showAddress } from "../../core/address.ts";
 import type { Clock } from "../../core/clock.ts";
 import { OperationError, UsageError, codeOf, messageOf } from "../../core/errors.ts";
 import { CLOSE_MS_MAX, LISTEN_DEFAULT, SWEEP_MS } from "../limits.ts";
 import type { ApiToken } from "../api/api-tokens.ts";
 import type { MonitoredParts } from "../snapshot/monitored-parts.ts";
-import { loopbackAccess, tokenAccess } from "../access/access.ts";
+import { loopbackAccess, tokenAccess, userAccess } from "../access/access.ts";
 import { nodeListener, RunningBoard } from "./running-board.ts";
 
 export interface DashboardOptions extends MonitoredParts {
@@ -17,6 +18,8 @@ export interface DashboardOptions extends MonitoredParts {
   readonly token?: string | undefined;
   /** Tokens of the HTTP API, beside `token`: each with a name and scopes; or JSON of them. */
   readonly apiTokens?: readonly ApiToken[] | string | undefined;
+  /** Who may what (docs/how-to/rights.md): users come with their tokens; who has `token` may everything. */
+  readonly access?: AccessControl | undefined;
   /** Dashboards of other processes, shown on the same page: "HOST:PORT" each. They have the same token, or none. */
   readonly peers?: readonly string[] | undefined;
   /** The file in which a day and a month of the charts are kept over a restart. Default: none. */
@@ -49,11 +52,21 @@ export class Dashboard {
    *
    * @throws UsageError DASHBOARD_TOKEN_REQUIRED on another address than loopback without a token of at least 16 characters
    */
-  constructor({ listen = LISTEN_DEFAULT, token, apiTokens, peers, history, clock, ...parts }: DashboardOptions = {}) {
+  constructor({
+    listen = LISTEN_DEFAULT,
+    token,
+    apiTokens,
+    access: control,
+    peers,
+    history,
+    clock,
+    ...parts
+  }: DashboardOptions = {}) {
     this.#listen = parseAddress(listen, "the dashboard's address");
     checkToken(this.#listen.host, token);
-    const access = token === undefined ? loopbackAccess(() => this.#address) : tokenAccess(token);
-    this.#board = new RunningBoard({ parts, root: "", access, apiTokens, peers, peersToken: token, history, clock });
+    const own = token === undefined ? loopbackAccess(() => this.#address) : tokenAccess(token);
+    const access = control ? userAccess(control, own, { isOwnOpen: token === undefined }) : own;
+    this.#board = new RunningBoard({ parts, root: "", access, control, apiTokens, peers, peersToken: token, history, clock });
     const listener = nodeListener((request) => this.#board.fetch(request));
     this.#server = createServer((request, response) => void listener(request, response));
   }

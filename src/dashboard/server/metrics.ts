@@ -2,6 +2,7 @@
  * ● /metrics for Prometheus. The names are part of the public interface: never renamed, and listed by a test. Values are read from
  * the parts at each scrape.
  */
+import type { AccessControl } from "../../access/access-control.ts";
 import { wireCounts } from "../../queue/index.ts";
 import { HISTOGRAM_QUEUES_MAX, QUEUE_SERIES_MAX } from "../limits.ts";
 import {
@@ -38,7 +39,10 @@ export class Metrics {
   readonly #timed = new NamedQueues(HISTOGRAM_QUEUES_MAX);
   readonly #labels = new QueueLabels();
 
-  constructor(parts: MonitoredParts, { upMs }: { readonly upMs: () => number }) {
+  constructor(
+    parts: MonitoredParts,
+    { upMs, access }: { readonly upMs: () => number; readonly access?: AccessControl | undefined },
+  ) {
     this.#parts = parts;
     this.#gauge("holdfast_uptime_seconds", "Seconds since the dashboard started", () => upMs() / 1000);
     this.#gauge("holdfast_process_resident_memory_bytes", "Resident memory of the process", () => process.memoryUsage.rss());
@@ -46,6 +50,7 @@ export class Metrics {
       const { user, system } = process.cpuUsage();
       return (user + system) / 1e6;
     });
+    if (access) this.#addAccess(access);
     if (parts.cache) this.#addCache();
     if (parts.queue) this.#addQueue();
     if (parts.link) this.#addLink();
@@ -299,6 +304,12 @@ export class Metrics {
       ["holdfast_link_wills_total", "Wills announced", "wills"],
     ] as const)
       add(name, help, "counter", ({ counts }) => (counts ? [[{}, counts[key]]] : []));
+  }
+
+  #addAccess({ refused }: AccessControl): void {
+    const read = (): LabelledValue[] => Object.entries(refused).map(([part, count]) => [{ part }, count]);
+    const help = "Requests for which the access file gives no right, by part";
+    this.#metrics.push({ name: "holdfast_access_refused_total", help, type: "counter", read });
   }
 
   #addWorkers(): void {

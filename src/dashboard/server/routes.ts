@@ -106,7 +106,7 @@ function hostOf({ req }: Context): string {
   return req.header("host") ?? new URL(req.url).host;
 }
 
-async function checkAction({ pageToken }: RouteDependencies, context: Context, next: Next): Promise<Response | void> {
+async function checkAction({ access, pageToken }: RouteDependencies, context: Context, next: Next): Promise<Response | void> {
   const { req } = context;
   const asked = { host: hostOf(context), origin: req.header("origin"), fetchSite: req.header("sec-fetch-site") };
   // Another site's page cannot read the answer, but it could cause load, for example with an image whose URL is the tapped stream.
@@ -114,6 +114,12 @@ async function checkAction({ pageToken }: RouteDependencies, context: Context, n
   const token = req.header("x-holdfast-token");
   if (!isSameOrigin(asked) || token === undefined || !isSame(token, pageToken)) {
     return context.json({ error: "This request did not come from the dashboard's page; reload the page and try again" }, 403);
+  }
+  const rights = await access.rightsOf?.(req.raw);
+  // The page's own actions are on any queue and any key.
+  for (const action of ["queue:work", "cache:read", "cache:write"] as const) {
+    if (!rights || rights.mayAll(action)) continue;
+    return context.json({ error: rights.refused(action, "*").message }, 403);
   }
   await next();
 }

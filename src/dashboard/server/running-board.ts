@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { getRequestListener } from "@hono/node-server";
+import type { AccessControl } from "../../access/access-control.ts";
 import { portOf } from "../../core/address.ts";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { Farm } from "../farm/farm.ts";
@@ -29,6 +30,8 @@ interface RunningBoardOptions {
   readonly parts: MonitoredParts;
   readonly root: string;
   readonly access: Access;
+  /** The access file, for what it refuses is counted. */
+  readonly control?: AccessControl | undefined;
   readonly apiTokens?: readonly ApiToken[] | string | undefined;
   readonly peers?: readonly string[] | undefined;
   readonly peersToken?: string | undefined;
@@ -50,6 +53,7 @@ export class RunningBoard {
     parts,
     root,
     access,
+    control,
     apiTokens = [],
     peers = [],
     peersToken: token,
@@ -84,7 +88,7 @@ export class RunningBoard {
       },
       lab: new LinkLab({ link: parts.link, clock, send: (summary) => this.#streams.send("lab", { lab: summary ?? null }) }),
     };
-    const metrics = new Metrics(parts, { upMs: () => this.#sampler.upMs });
+    const metrics = new Metrics(parts, { upMs: () => this.#sampler.upMs, access: control });
     this.#unmeter = meterMetrics(metrics);
     this.#app = routesOf({
       root,

@@ -216,4 +216,4 @@ test("-R bounds a turn while commands are printed, too", () => {
   assert.ok(session.blocked);
 });
 
-const SPEECH = { protocol: "auto", users: undefined, saslUsers: undefined } as const;
+const SPEECH = { protocol: "auto", users: undefined, saslUsers: undefined, access: undefined } as const;

@@ -83,6 +83,17 @@ export class BinarySession implements CacheSession {
     return STATE_WORDS[this.#state];
   }
 
+  /** Who has logged in. */
+  get user(): string | undefined {
+    return this.#sasl.user;
+  }
+
+  /** Bytes of a value that is arriving, or is skipped, that are still to come. */
+  get valueBytesLeft(): number {
+    if (this.#state === "value") return this.#writer.remaining - CR_LF.length;
+    return this.#state === "login" ? this.#request.valueBytes : this.#state === "swallow" ? this.#swallow : 0;
+  }
+
   release(): void {
     if (this.#writer.item !== 0) this.#store.items.release(this.#writer.item);
     this.#writer.item = 0;

@@ -22,6 +22,8 @@ export interface SaslParts {
 export class SaslLogin {
   readonly #parts: SaslParts;
   #authenticated: boolean;
+  /** Who has logged in. */
+  user: string | undefined;
   /** The client named PLAIN, the only mechanism. */
   #plain = false;
   /** The client was asked for a second step. */
@@ -65,7 +67,9 @@ export class SaslLogin {
       return;
     }
     counters.add(COUNT.authCommands);
-    if (expected && credentials?.checkPlain(message)) {
+    const user = expected ? credentials?.checkPlain(message) : undefined;
+    if (user !== undefined) {
+      this.user = user;
       this.#authenticated = true;
       replies.text(STATUS.ok, "Authenticated");
     } else {

@@ -19,7 +19,8 @@ const LINE_BYTES_MIN = 3;
 const tokens = new Tokens();
 
 export class LoginSession implements CacheSession {
-  readonly #text: TextSession;
+  #text: CacheSession;
+  readonly #open: (user: string) => CacheSession;
   readonly #out: ReplyBuffer;
   readonly #context: SessionContext;
   readonly #credentials: UserList;
@@ -28,10 +29,12 @@ export class LoginSession implements CacheSession {
   #awaited = 0;
   #ending: CloseReason | undefined;
 
-  constructor(context: SessionContext, credentials: UserList) {
+  /** @param open makes the session of who has logged in */
+  constructor(context: SessionContext, credentials: UserList, open = (_user: string): CacheSession => this.#text) {
     this.#context = context;
     this.#out = context.out;
     this.#credentials = credentials;
+    this.#open = open;
     this.#text = new TextSession(context);
   }
 
@@ -90,7 +93,8 @@ export class LoginSession implements CacheSession {
     const { counters } = this.#context.store;
     counters.add(COUNT.authCommands);
     this.#authenticated = this.#credentials.check(user, password);
-    if (!this.#authenticated) counters.add(COUNT.authErrors);
+    if (this.#authenticated) this.#text = this.#open(new TextDecoder().decode(user));
+    else counters.add(COUNT.authErrors);
     this.#out.put(this.#authenticated ? R.stored : R.authFailure);
   }
 }

@@ -72,6 +72,11 @@ export class TextSession implements CacheSession {
     return this.#state === "value" ? "conn_nread" : this.#state === "swallow" ? "conn_swallow" : "conn_read";
   }
 
+  /** Bytes of a value that is arriving, or is skipped, that are still to come. */
+  get valueBytesLeft(): number {
+    return this.#state === "value" ? this.#writer.remaining : this.#state === "swallow" ? this.#swallow : 0;
+  }
+
   release(): void {
     this.#meta.forget();
     if (this.#writer.item !== 0) this.#store.items.release(this.#writer.item);
