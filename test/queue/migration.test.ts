@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test } from "node:test";
-import { GiveUp, queue, RetryAfter, type Worker, worker } from "../../src/queue/index.ts";
+import { flow, GiveUp, queue, RetryAfter, type Worker, worker } from "../../src/queue/index.ts";
 import { testBroker } from "../../src/queue/testing.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -75,15 +75,17 @@ const SECTIONS: Readonly<Record<string, readonly string[]>> = {
 
 interface Row {
   readonly names: readonly string[];
-  /** undefined: none yet. */
+  /** undefined: not needed. */
   readonly code: string | undefined;
+  readonly why: string;
 }
 
 function rowsOf(section: string): Row[] {
   const [, text] = new RegExp(`^### ${section}\\n([\\s\\S]*?)(?=^### |(?![\\s\\S]))`, "m").exec(page)!;
-  return [...text!.matchAll(/^\| (`.+?) +\| (.+?) +\|(.*)\|$/gm)].map(([, names, counterpart]) => ({
+  return [...text!.matchAll(/^\| (`.+?) +\| (.+?) +\|(.*)\|$/gm)].map(([, names, counterpart, why]) => ({
     names: [...names!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!),
     code: /^`(.+)`$/.exec(counterpart!)?.[1],
+    why: why!.trim(),
   }));
 }
 
@@ -96,6 +98,10 @@ suite("moving from BullMQ", () => {
       assert.deepEqual([...new Set(rows.flatMap((row) => row.names))].sort(), [...new Set(names)].sort());
     });
 
+    test(`${section}: what is not needed says why`, () => {
+      for (const { names: of, code, why } of rows) if (code === undefined) assert.ok(why.length > 10, of.join());
+    });
+
     for (const code of new Set(rows.flatMap((row) => row.code ?? []))) test(`${section}: ${code}`, () => tried(code));
   }
 
@@ -103,7 +109,7 @@ suite("moving from BullMQ", () => {
     for (const section of Object.keys(SECTIONS)) {
       const [, text] = new RegExp(`^### ${section}\\n([\\s\\S]*?)(?=^### |(?![\\s\\S]))`, "m").exec(page)!;
       for (const [line, counterpart] of text!.matchAll(/^\| `.+?` +\| (.+?) +\|.*$/gm))
-        assert.match(counterpart!, /^(`.+`|\*\*none yet\*\*)$/, line);
+        assert.match(counterpart!, /^(`.+`|\*\*not needed\*\*)$/, line);
     }
   });
 });
@@ -121,7 +127,7 @@ async function tried(code: string): Promise<void> {
   const mail = { to: "ada@example.org" };
   const { id } = await mails.add(mail, { delay: "1h" });
   const handler = (): string => "sent";
-  const scope = { client, GiveUp, handler, id, mail, mails, queue, RetryAfter, worker: started };
+  const scope = { client, flow, GiveUp, handler, id, mail, mails, queue, RetryAfter, worker: started };
   const opened: Worker<unknown, unknown>[] = [];
   function started(...args: Parameters<typeof worker<unknown, unknown>>): Worker<unknown, unknown> {
     const [of, does, options] = args;
