@@ -93,8 +93,16 @@ async def slow(number, task):
 async def main():
     async with Client(sys.argv[1]) as client:
         numbers = Queue("numbers", client)
+        begin = await numbers.cursor()
+        async def listen():
+            ended = set()
+            async for event in numbers.events(events=["completed"], after=begin):
+                ended.add(event["id"] if event["event"] == "completed" else "gap")
+                if len(ended) == 5:
+                    return "gap" not in ended
+        listening = asyncio.create_task(listen())
         async with Worker(numbers, slow, concurrency=5):
-            print(await asyncio.gather(*(numbers.call(number, attempts=1) for number in range(5))), flush=True)
+            print(await asyncio.gather(*(numbers.call(number, attempts=1) for number in range(5))), await listening, flush=True)
 asyncio.run(main())`;
     const running = execute(PYTHON, ["-W", "error", "-c", program, address], { env, timeout: 60_000 });
     let began = 0;
@@ -109,7 +117,7 @@ asyncio.run(main())`;
     await broker.close();
     broker = await open(address);
     const { stdout } = await running;
-    assert.equal(stdout.trim().split("\n").at(-1), "[0, 2, 4, 6, 8]");
+    assert.equal(stdout.trim().split("\n").at(-1), "[0, 2, 4, 6, 8] True", "and its listener heard of each end");
     assert.equal(stdout.split("began").length - 1, 5, "each was begun once");
   });
 

@@ -178,3 +178,44 @@ test("a clock does not go back, and what is no time and no option is refused", a
   await assert.rejects(testBroker({ listen: "tcp://127.0.0.1:0" } as object), { code: "QUEUE_OPTIONS_INVALID" });
   assert.equal(broker.clock.date.getTime(), BEGIN);
 });
+
+test("events are told in their order as the clock is moved, from a cursor on too", async (t) => {
+  const broker = await testBroker();
+  t.after(() => broker.close());
+  const tasks = queue<string, string>("tasks", { client: broker.connect() });
+  const heard: string[] = [];
+  const listening = (["delayed", "waiting", "failed", "completed"] as const).map((event) =>
+    tasks.on(event, ({ id }) => void heard.push(`${event} ${id}`)),
+  );
+  await Promise.all(listening.map(({ ready }) => ready));
+  let isFirst = true;
+  const running = worker(
+    tasks,
+    () => {
+      if (!isFirst) return "done";
+      isFirst = false;
+      throw new Error("no");
+    },
+    { signals: [], log: false },
+  );
+  t.after(() => running.close());
+  const { id } = await tasks.add("a", { delay: "3d", backoff: ["1h"] });
+  await broker.clock.advance("3d");
+  await broker.clock.advance("1h");
+  await broker.clock.advance("1m");
+  assert.deepEqual(
+    heard.filter((each) => !each.startsWith("waiting")),
+    [`delayed ${id}`, `failed ${id}`, `completed ${id}`],
+  );
+  for (const each of listening) each.stop();
+  // They are kept for an hour: the first, of three days ago, is no longer there.
+  const again: string[] = [];
+  for await (const { event } of tasks.events({ after: "oldest" })) {
+    again.push(event);
+    if (event === "completed") break;
+  }
+  assert.deepEqual(
+    again.filter((event) => event !== "waiting"),
+    ["failed", "retrying", "completed"],
+  );
+});

@@ -64,28 +64,29 @@ class Task(Generic[R]):
 
     def progress(self, *, timeout: Duration = RESULT_TIMEOUT) -> Iterator[Any]:
         """What its worker says of its progress, until it has ended."""
-        return self._each(self._task.progress(timeout=timeout))
+        return _each(self._client, self._task.progress(timeout=timeout))
 
     def partials(self, *, timeout: Duration = RESULT_TIMEOUT) -> Iterator[Any]:
         """Parts of its result as they come, until it has ended."""
-        return self._each(self._task.partials(timeout=timeout))
+        return _each(self._client, self._task.partials(timeout=timeout))
 
     def cancel(self, *, timeout: Duration = SUBMIT_TIMEOUT) -> None:
         """Ends it, wherever it is."""
         self._client._wait(self._task.cancel(timeout=timeout))
 
-    def _each(self, values: Any) -> Iterator[Any]:
-        async def following() -> Any:
-            return await values.__anext__()
 
-        try:
-            while True:
-                try:
-                    yield self._client._wait(following())
-                except StopAsyncIteration:
-                    return
-        finally:
-            self._client._wait(values.aclose())
+def _each(client: Client, values: Any) -> Iterator[Any]:
+    async def following() -> Any:
+        return await values.__anext__()
+
+    try:
+        while True:
+            try:
+                yield client._wait(following())
+            except StopAsyncIteration:
+                return
+    finally:
+        client._wait(values.aclose())
 
 
 class Queue(Generic[P, R]):
@@ -115,6 +116,14 @@ class Queue(Generic[P, R]):
     def signal(self, id: str, name: str, value: Any = None, **options: Any) -> bool:
         """Sends a task the signal that its handler waits for, or will. False when one of this name had come before: the first counts."""
         return self.client._wait(self._queue.signal(id, name, value, **options))
+
+    def cursor(self, **options: Any) -> str:
+        """Where the queue's events are now."""
+        return self.client._wait(self._queue.cursor(**options))
+
+    def events(self, **options: Any) -> Iterator[dict[str, Any]]:
+        """What happens to all tasks of the queue. Options as of ``queue_async.Queue.events``."""
+        return _each(self.client, self._queue.events(**options))
 
     def counts(self, **options: Any) -> dict[str, int]:
         """How many tasks are in each state."""

@@ -14,7 +14,7 @@ import traceback
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, AsyncIterator, Awaitable, Callable, Coroutine, Generic, Iterable, Mapping, Optional, Union
+from typing import Any, AsyncIterator, Awaitable, Callable, Coroutine, Generic, Iterable, Mapping, Optional, Sequence, Union
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
@@ -25,6 +25,8 @@ from .queue_protocol import (
     BYTES,
     JSON,
     RESULT_TIMEOUT,
+    EVENTS_FATAL,
+    EVENTS_WAIT_MS,
     SUBMIT_TIMEOUT,
     Codec,
     GiveUp,
@@ -378,6 +380,58 @@ class Queue(Generic[P, R]):
         answer = await self.client.operate("queues", {"queue": self.name}, timeout=timeout)
         states = [each["states"] for each in answer["queues"]]
         return dict(states[0]) if states else {}
+
+    async def cursor(self, *, timeout: Duration = SUBMIT_TIMEOUT) -> str:
+        """Where the queue's events are now: ``events(after=cursor)`` tells what happens from here on."""
+        return str((await self.client.operate("events", {"queue": self.name}, timeout=timeout))["cursor"])
+
+    async def events(
+        self, *, events: Optional[Sequence[str]] = None, after: Optional[str] = None, timeout: Optional[Duration] = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """
+        What happens to all tasks of the queue, at least once each, in the order of the broker's commits: dicts with ``event`` (waiting, delayed, blocked,
+        retrying, failed, completed, dead, cancelled; when asked for also active and progress, which are live only), ``id``, ``atMs``, ``cursor`` and what the
+        event has besides. ``after`` is the ``cursor`` of the last one that was heard, or ``"oldest"``; without it they begin with what happens from the first
+        ``anext`` on (``cursor`` takes the place before). ``{"event": "gap", "cursor": …}`` comes where events were lost: they are kept for an hour. Ends when
+        nothing has come for ``timeout``; default never. Goes on over restarts of the broker.
+
+        Raises QUEUE_OPTIONS_INVALID, ACCESS_DENIED, CLOSED, UNIT_INVALID.
+        """
+        wait_ms = EVENTS_WAIT_MS if timeout is None else min(EVENTS_WAIT_MS, milliseconds(timeout, "timeout"))
+        idle_since = self.client._loop.time()
+        asked: dict[str, Any] = {"queue": self.name}
+        if events is not None:
+            asked["events"] = list(events)
+        while True:
+            try:
+                page = await self.client.operate("events", asked if after is None else {**asked, "after": after, "waitMs": wait_ms}, timeout=wait_ms / 1000 + SUBMIT_TIMEOUT)
+            except HoldfastError as error:
+                if error.code in EVENTS_FATAL:
+                    raise
+                if error.code != "QUEUE_UNREACHABLE":
+                    await asyncio.sleep(1)
+                page = None
+            if page is not None:
+                if page.get("gap"):
+                    yield {"event": "gap", "cursor": after or page["cursor"]}
+                for event in page["events"]:
+                    yield self._event(event, str(page["epoch"]))
+                if page["events"] or page.get("gap") or after is None:
+                    idle_since = self.client._loop.time()
+                after = str(page["cursor"])
+            if timeout is not None and self.client._loop.time() - idle_since >= milliseconds(timeout, "timeout") / 1000:
+                return
+
+    def _event(self, told: dict[str, Any], epoch: str) -> dict[str, Any]:
+        event = {name: value for name, value in told.items() if name not in ("n", "live")}
+        live = f".{told['live']}" if "live" in told else ""
+        event.update(queue=self.name, cursor=f"{epoch}.{told['n']}{live}")
+        if "progress" in event:
+            try:
+                event["progress"] = self.codec.decode(event["progress"].encode())
+            except Exception:  # pylint: disable=broad-except  -- cut, or none of this codec's: the text
+                pass
+        return event
 
     def _options(self, options: dict[str, Any]) -> str:
         return json.dumps(self._asked(options))

@@ -18,6 +18,11 @@ R = TypeVar("R")
 SUBMIT_TIMEOUT = 10.0
 RESULT_TIMEOUT = 600.0
 
+#: How long the broker may wait for something to tell before it answers that there is nothing.
+EVENTS_WAIT_MS = 30_000
+#: What asking again will not mend.
+EVENTS_FATAL = frozenset(("CLOSED", "QUEUE_OPTIONS_INVALID", "QUEUE_PROTOCOL", "ACCESS_DENIED", "UNIT_INVALID"))
+
 
 class GiveUp(Exception):
     """Raised by a handler when no further attempt will help: the task is dead at once."""

@@ -218,6 +218,46 @@ class Async(unittest.IsolatedAsyncioTestCase):
                 await self.queue.call(None, backoff=["1ms", 0.002], attempts=4)
         self.assertEqual(attempts, [1, 2, 3, 4])
 
+    async def test_events_are_heard_from_a_cursor_on_and_what_was_lost_is_a_gap(self) -> None:
+        begin = await self.queue.cursor()
+
+        async def handler(payload: object, task: Context) -> int:
+            task.progress(50)
+            if payload == "bad":
+                raise GiveUp("no address")
+            return 1
+
+        live: list[dict[str, object]] = []
+
+        async def listen() -> None:
+            async for event in self.queue.events(events=["active", "progress"], after=begin):
+                live.append(event)
+                if event["event"] == "progress":
+                    return
+
+        listening = asyncio.create_task(listen())
+        await asyncio.sleep(0.2)
+        async with Worker(self.queue, handler):
+            good = await self.queue.add("good")
+            await good.result()
+            bad = await self.queue.add("bad")
+            with self.assertRaises(HoldfastError):
+                await bad.result()
+            await asyncio.wait_for(listening, 20)
+        self.assertEqual([(event["event"], event["id"]) for event in live][:2], [("active", good.id), ("progress", good.id)])
+        self.assertEqual(live[1]["progress"], 50)
+        heard = [event async for event in self.queue.events(after=begin, timeout=0.2)]
+        told = [(event["event"], event["id"]) for event in heard]
+        self.assertEqual(told, [("waiting", good.id), ("completed", good.id), ("waiting", bad.id), ("failed", bad.id), ("dead", bad.id)])
+        self.assertEqual(heard[-1]["reason"], "attempts")
+        again = [event async for event in self.queue.events(events=["dead"], after=heard[1]["cursor"], timeout=0.2)]
+        self.assertEqual([event["cursor"] for event in again], [heard[-1]["cursor"]])
+        lost = [event["event"] async for event in self.queue.events(events=["dead"], after=f"{begin.split(':')[0]}:0ther.7", timeout=0.2)]
+        self.assertEqual(lost, ["gap", "dead"])
+        with self.assertRaises(HoldfastError) as raised:
+            await self.queue.events(events=["born"]).__anext__()
+        self.assertEqual(raised.exception.code, "QUEUE_OPTIONS_INVALID")
+
     async def test_what_cannot_be_is_a_coded_error(self) -> None:
         for options, code in (
             ({"urgency": 1}, "QUEUE_OPTIONS_INVALID"),
@@ -468,6 +508,16 @@ class Steps(unittest.IsolatedAsyncioTestCase):
 
 
 class Sync(unittest.TestCase):
+    def test_events_are_heard_in_a_thread(self) -> None:
+        with sync.Client(URL) as client:
+            queue: sync.Queue = sync.Queue(fresh(), client)
+            begin = queue.cursor()
+            ids = [task.id for task in queue.add_many(range(3))]
+            self.assertEqual([event["id"] for event in queue.events(after=begin, timeout=0.2)], ids)
+            following = queue.events(after=begin)
+            self.assertEqual(next(following)["id"], ids[0])
+            following.close()
+
     def test_threads_submit_and_work(self) -> None:
         names = set()
 
