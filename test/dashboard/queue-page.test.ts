@@ -101,6 +101,35 @@ test("why tasks died is told by kind; those of one kind are retried together, an
   await close(watched);
 });
 
+test("what happens in a queue is listed as it happens, newest first, as text", needs, async () => {
+  const { broker } = servers;
+  const events = queue<string>("listened", { broker });
+  await events.add("first");
+  const watched = await open(browser, `${url}#/queue/listened`);
+  const { page } = watched;
+  const list = page.getByRole("list", { name: "Events, newest first" });
+  await page.getByText("What happens from now on is shown here.").waitFor();
+  // The page asks from when it is there; what was before is not told.
+  await page.waitForResponse((response) => response.url().includes("/queues/listened/events"));
+  const failing = worker(events, () => Promise.reject(new GiveUp(HOSTILE)), { signals: [], log: false });
+  const second = await events.add("second");
+  await list.getByRole("listitem").filter({ hasText: "dead" }).filter({ hasText: second.id }).waitFor();
+  const told = await list.getByRole("listitem").allTextContents();
+  const of = (word: string): number => told.findIndex((line) => line.includes(word) && line.includes(second.id));
+  assert.ok(of("dead") < of("active") && of("active") < of("waiting"), told.join("\n"));
+  assert.ok(told.length <= 8, "the first had been added before");
+  assert.equal(await page.locator("img").count(), 0);
+  assert.deepEqual(await accessibility(page), []);
+  await list
+    .getByRole("link", { name: `Show task ${second.id}` })
+    .first()
+    .click();
+  await page.getByText(/1 of at most 5 attempts/).waitFor();
+  await failing.close();
+  await events.close();
+  await close(watched);
+});
+
 test("removal asks once more and says how many; for ten seconds it can be undone", needs, async () => {
   const { broker } = servers;
   const trash = queue<number>("trash", { broker });

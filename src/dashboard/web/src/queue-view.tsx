@@ -10,6 +10,7 @@ import { showCount } from "./format.ts";
 import { Queues } from "./queues.tsx";
 import { QueueRates } from "./rates.tsx";
 import type { ChartRange } from "./live.ts";
+import { QueueEvents } from "./queue-events.tsx";
 import { QueueCharts } from "./queue-charts.tsx";
 import type { ViewRoute } from "./route.ts";
 import { QueueTasks } from "./queue-tasks.tsx";
@@ -35,6 +36,7 @@ export function QueueView({ queue, wallMs, columns, range, route }: QueueViewPro
       <Queues route={route} chosen={name} nowMs={wallMs} loaded={({ rows }) => setFirst((before) => before ?? rows[0])} />
       {name === undefined ? null : <QueueTasks key={name} queue={name} route={{ ...route, name }} nowMs={wallMs} />}
       {name === undefined ? null : <QueueCharts key={`charts ${name}`} queue={name} range={range} />}
+      {name === undefined ? null : <QueueEvents key={`events ${name}`} queue={name} route={{ ...route, name }} />}
       <Workers nowMs={wallMs} />
       <AddTask queue={name ?? "default"} />
     </div>
