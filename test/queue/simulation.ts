@@ -11,6 +11,7 @@ import { CronTable } from "../../src/queue/service/cron.ts";
 import { TaskService } from "../../src/queue/service/task-service.ts";
 import type { LeaseRef } from "../../src/queue/service/dispatcher.ts";
 import type { TaskStateMachine, TaskStateMachineOptions } from "../../src/queue/tasks/task-state-machine.ts";
+import { flow } from "../../src/queue/client/flow.ts";
 import { type AddOptions, type Queue, queue, type Task } from "../../src/queue/client/queue.ts";
 import type { OnParentDead } from "../../src/queue/tasks/task-policy.ts";
 import { RecordBatchReader } from "../../src/queue/protocols/record-batch.ts";
@@ -503,6 +504,7 @@ export async function simulate(
   importAgain(simulation);
   submitBursts(simulation);
   lastLong(simulation);
+  addFlows(simulation);
   simulation.mischief();
   await simulation.run(FAULTS_UNTIL_MS);
   simulation.platter.brokenUntilMs = 0;
@@ -749,6 +751,79 @@ async function lasting(simulation: Simulation, payload: string, task: TaskContex
   const called = same("called", (await task.call("called", payload)) as string);
   if (simulation.chance(0.2)) throw new Error("failed late");
   return [first, both, go, called].join();
+}
+
+/** A diamond. */
+const FLOW = { a: [], b: ["a"], c: ["a"], d: ["b", "c"] } as const;
+
+/** Flows whose tasks read what those before them came to; of some a task gives up, and all of it is retried, others are cancelled. */
+function addFlows(simulation: Simulation): void {
+  const tasks = simulation.connectQueue("flows", true);
+  /** Payload → its one task. */
+  const ids = new Map<string, string>();
+  const handler = async (payload: string, task: TaskContext): Promise<string> => {
+    const known = ids.get(payload) ?? task.id;
+    if (known !== task.id) simulation.fail(new Violation(`task ${payload} of a flow was ${known}, and then ${task.id}`));
+    ids.set(payload, known);
+    const [number, name] = payload.split("/") as [string, keyof typeof FLOW];
+    const came = (await task.parents()).map(({ result }) => String(result)).join();
+    const due = FLOW[name].map((parent) => `did ${number}/${parent}`).join();
+    if (came !== due)
+      simulation.fail(new Violation(`task ${payload} was given out when what it waits for had come to '${came}'`));
+    await new Promise<void>((resolve) => simulation.after(simulation.between(0, 40), resolve));
+    if (simulation.chance(0.1)) throw new GiveUp("hopeless");
+    if (simulation.chance(0.2)) throw new Error("failed");
+    return `did ${payload}`;
+  };
+  const hire = (): void => {
+    const running = worker(tasks, handler, { concurrency: 3, signals: [], drain: 0 });
+    if (!simulation.faulty) return;
+    simulation.after(simulation.between(500, 4000), () => {
+      void running.close().then(hire, (error: unknown) => simulation.fail(error));
+    });
+  };
+  hire();
+  let count = 0;
+  const next = (): void => {
+    if (!simulation.faulty) return;
+    void followFlow(simulation, tasks, (count += 1)).catch((error: unknown) => simulation.fail(error));
+    simulation.after(simulation.between(300, 3000), next);
+  };
+  next();
+}
+
+async function followFlow(simulation: Simulation, tasks: Queue<string, string>, number: number): Promise<void> {
+  const options = { queue: tasks, attempts: 1000, backoff: 10, backoffMax: 100, keep: "7d" } as const;
+  const node = (name: keyof typeof FLOW) => ({ ...options, body: `${number}/${name}`, after: FLOW[name] });
+  const wait = { timeout: 100_000 };
+  try {
+    const added = await flow({ d: node("d"), b: node("b"), c: node("c"), a: node("a") }, wait);
+    if (simulation.random() < 0.2) {
+      simulation.after(simulation.between(0, 300), () => {
+        void (async () => {
+          await added.cancel(wait);
+          const { count, states } = await added.get(wait);
+          const { completed = 0, dead = 0, cancelled = 0 } = states as Record<string, number>;
+          if (count !== 4 || completed + dead + cancelled !== 4)
+            throw new Violation(`flow ${number} was cancelled and is ${JSON.stringify(states)}`);
+        })().catch((error: unknown) => simulation.fail(error));
+      });
+      await added.tasks.d.result({ timeout: 150_000 }).catch((error: HoldfastError) => {
+        if (!ENDED.has(error.code)) throw error;
+      });
+      return;
+    }
+    for (let tried = 0; ; tried += 1) {
+      const came = await added.tasks.d.result({ timeout: 150_000 }).catch((error: HoldfastError) => error.code);
+      if (came === `did ${number}/d`) return;
+      // Of those that gave up, or died of one that did, none is given up for lost once faults are over.
+      if (came !== "QUEUE_TASK_DEAD" || tried > 100) throw new Violation(`flow ${number} ended with ${came}`);
+      await added.retry(wait);
+    }
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || error.code === "ASSERTION_FAILED") throw error;
+    if (!REFUSED.has(error.code)) throw new Violation(`flow ${number} ended with ${error.code}: ${error.message}`);
+  }
 }
 
 /** A worker that is replaced now and then, in good order or dead on the spot. */

@@ -11,6 +11,7 @@ import type { StoreOp } from "../../store/store.ts";
 import { unknownTask } from "./admin-commands.ts";
 import type { CommittedEvent, StoredEventName } from "./event-entry.ts";
 import type { Journal } from "./journal.ts";
+import type { Outcomes } from "./outcomes.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** One task of a flow that is to be added. */
@@ -25,13 +26,16 @@ export interface FlowTask {
 export class Flows {
   readonly #context: ServiceContext;
   readonly #journal: Journal;
+  readonly #outcomes: Outcomes;
   readonly #bodyBytesMax: number;
   /** Flows on their way to the disk, by their keys. */
   readonly #unwritten = new Map<string, Promise<readonly number[]>>();
 
-  constructor(context: ServiceContext, { journal, bodyBytesMax }: { journal: Journal; bodyBytesMax: number }) {
+  constructor(context: ServiceContext, parts: { journal: Journal; outcomes: Outcomes; bodyBytesMax: number }) {
+    const { journal, outcomes, bodyBytesMax } = parts;
     this.#context = context;
     this.#journal = journal;
+    this.#outcomes = outcomes;
     this.#bodyBytesMax = bodyBytesMax;
   }
 
@@ -77,6 +81,7 @@ export class Flows {
     const stateMachine = this.#context.stateMachine();
     const head = (await store.inspect(id))?.head;
     const after = head ? decodeHead(head).after : [];
+    await this.#outcomes.onDisk(after);
     let bytes = 0;
     for (const parent of after) {
       const row = stateMachine.find(parent);

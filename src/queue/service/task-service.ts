@@ -234,7 +234,7 @@ export class TaskService {
     this.#dispatcher = dispatcher;
     this.#submissions = new Submissions(context, { journal, outcomes, bodyBytesMax: this.#bodyBytesMax });
     this.steps = new DurableSteps(context, { journal, dispatcher, bodyBytesMax: this.#bodyBytesMax });
-    this.flows = new Flows(context, { journal, bodyBytesMax: this.#bodyBytesMax });
+    this.flows = new Flows(context, { journal, outcomes, bodyBytesMax: this.#bodyBytesMax });
     this.search = new TaskSearch(context, options.clock);
     this.removedTasks = new RemovedTasks(context, journal);
     this.adminCommands = new AdminCommands(context, {
@@ -579,7 +579,9 @@ export class TaskService {
     return kept && { head: kept.head && decodeHead(kept.head), errors: errorTexts(kept.facts).map(decodeAttemptError) };
   }
 
+  /** Its body, or its result when it is completed. */
   async body(id: number): Promise<Uint8Array | undefined> {
+    await this.#outcomes.onDisk([id]);
     return (await this.#store.read([id]))[0];
   }
 
