@@ -121,7 +121,10 @@ test("heads and states come back from disk as they were", () => {
     { noNullPrototype: true },
   );
   fc.assert(fc.property(state, (value) => assert.deepEqual(decodeState(encodeState(value)), value)));
-  const ran = fc.record({ started: fc.integer({ min: 1, max: 2 ** 32 - 1 }), worker: fc.uint8Array({ maxLength: 255 }) });
+  const ran = fc.record({
+    started: fc.integer({ min: 1, max: 2 ** 32 - 1 }),
+    worker: fc.uint8Array({ min: 1, maxLength: 255 }),
+  });
   fc.assert(
     fc.property(state, ran, (value, more) =>
       assert.deepEqual(decodeState(encodeState({ ...value, ...more })), { ...value, ...more }),
