@@ -817,7 +817,7 @@ async function followFlow(simulation: Simulation, tasks: Queue<string, string>, 
       const came = await added.tasks.d.result({ timeout: 150_000 }).catch((error: HoldfastError) => error.code);
       if (came === `did ${number}/d`) return;
       // Of those that gave up, or died of one that did, none is given up for lost once faults are over.
-      if (came !== "QUEUE_TASK_DEAD" || tried > 100) throw new Violation(`flow ${number} ended with ${came}`);
+      if (came !== "QUEUE_TASK_DEAD" || tried > 100) throw new Violation(`flow ${number} ended with ${String(came)}`);
       await added.retry(wait);
     }
   } catch (error) {
