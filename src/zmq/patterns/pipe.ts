@@ -173,15 +173,22 @@ export class Pipe implements Holder {
     this.transport?.wake();
   }
 
-  /** Queues one message for several pipes, which asked `hasRoom`. */
-  static pushToAll(pipes: readonly Pipe[], message: Message, bytes: number): void {
-    if (pipes.length > 1) {
-      const { budget } = pipes.find((pipe) => pipe.leavesProcess) ?? pipes[0]!;
-      Object.assign(message, { waiting: pipes.length, budget } satisfies Partial<SharedMessage>);
-      budget.charge(bytes);
-      for (const pipe of pipes) pipe.#sharedBytes += bytes;
+  /** Queues one message for all of these pipes that have room for it. */
+  static pushToAll(pipes: Pipe[], message: Message, bytes: number): void {
+    let count = 0;
+    for (const pipe of pipes) if (pipe.hasRoom(bytes)) pipes[count++] = pipe;
+    pipes.length = count;
+    if (count === 0) return;
+    if (count === 1) return pipes[0]!.push(message, bytes);
+    const { budget } = pipes.find((pipe) => pipe.leavesProcess) ?? pipes[0]!;
+    const shared: SharedMessage = message;
+    shared.waiting = count;
+    shared.budget = budget;
+    budget.charge(bytes);
+    for (const pipe of pipes) {
+      pipe.#sharedBytes += bytes;
+      pipe.push(message, bytes);
     }
-    for (const pipe of pipes) pipe.push(message, bytes);
   }
 
   /** Takes the next message to send; `settled` follows once it is written. */

@@ -110,11 +110,7 @@ export class PublisherPattern extends FairPattern {
     const bytes = costOf(message);
     const matched = this.#match(message[0]!);
     if (this.#settings.noDrop && matched.some((pipe) => !pipe.hasRoom(bytes))) return "EAGAIN";
-    Pipe.pushToAll(
-      matched.filter((pipe) => pipe.hasRoom(bytes)),
-      message,
-      bytes,
-    );
+    Pipe.pushToAll(matched, message, bytes);
     return "sent";
   }
 
@@ -127,16 +123,19 @@ export class PublisherPattern extends FairPattern {
   }
 
   #match(octets: Buffer): Pipe[] {
-    const matched: Pipe[] = [];
+    const matched = new Array<Pipe>(this.#subscribers.size); // grown one by one it would be copied four times for 100
+    let count = 0;
     this.#mark += 1;
     const mark = this.#mark;
     this.#tree.match(octets, (pipe) => {
       if (pipe.mark === mark) return;
       pipe.mark = mark;
-      matched.push(pipe);
+      matched[count] = pipe;
+      count += 1;
     });
-    if (!this.#settings.invertMatching) return matched;
-    return [...this.#subscribers.keys()].filter((pipe) => pipe.mark !== mark);
+    if (this.#settings.invertMatching) return [...this.#subscribers.keys()].filter((pipe) => pipe.mark !== mark);
+    matched.length = count;
+    return matched;
   }
 
   /** @returns whether the application is to see it */
