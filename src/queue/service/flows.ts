@@ -53,7 +53,7 @@ export class Flows {
     const place = `${queue}\0${key}`;
     const unwritten = this.#unwritten.get(place);
     if (unwritten) return unwritten;
-    const known = this.#context.stateMachine().findKeyLifetimeer(queue, key, this.#context.nowMs());
+    const known = this.#context.stateMachine().findKeyHolder(queue, key, this.#context.nowMs());
     if (known !== NONE) return numbered(order, this.#context.stateMachine().table.f(known, ID));
     const adding = this.#add(tasks, order, key);
     this.#unwritten.set(place, adding);

@@ -123,7 +123,7 @@ export class Submissions {
         this.#addEach(queue, submission, { specs: each, answer });
         return undefined;
       }
-      const row = spec.key === "" ? NONE : stateMachine.findKeyLifetimeer(queue.name, spec.key, this.#context.nowMs());
+      const row = spec.key === "" ? NONE : stateMachine.findKeyHolder(queue.name, spec.key, this.#context.nowMs());
       if (row !== NONE && spec.replace) {
         this.#addEach(queue, submission, { specs: [spec], answer });
         return undefined;
@@ -161,7 +161,7 @@ export class Submissions {
       const before = byKey.get(spec.key);
       if (before && spec.replace) Object.assign(before, { spec, body });
       if (before) continue;
-      const row = stateMachine.findKeyLifetimeer(queue.name, spec.key, this.#context.nowMs());
+      const row = stateMachine.findKeyHolder(queue.name, spec.key, this.#context.nowMs());
       const unwritten = row === NONE ? undefined : this.#unwritten.get(row);
       if (unwritten) {
         const { owner } = answer;

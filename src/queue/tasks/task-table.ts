@@ -137,7 +137,7 @@ export class TaskTable {
   }
 
   /** The task that has this key now, or 0: another may be added under it. */
-  findKeyLifetimeer(queue: string, key: string, nowMs: number): number {
+  findKeyHolder(queue: string, key: string, nowMs: number): number {
     const row = this.#keys.find(queue, key);
     return row !== NONE && this.#holdsKey(row, nowMs) ? row : NONE;
   }
