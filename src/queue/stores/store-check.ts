@@ -121,6 +121,7 @@ class Found {
   readonly #queues = new Map<string, { whole: number; damaged: number }>();
   #unknown = 0;
   #damagedSettings = 0;
+  readonly #unnumberedTo: number;
   /** The largest number of a task, and of an opening, that is seen. */
   lastId = 0;
   epoch = 0;
@@ -129,6 +130,7 @@ class Found {
     this.#pages = new DatabasePages(database);
     for (const row of this.#pages.rows()) this.#takeBeside(row);
     this.lastId = Number(this.settings.get("lastId") ?? 0);
+    this.#unnumberedTo = Number(this.settings.get("unnumberedTo") ?? Infinity);
     this.epoch = Number(this.settings.get("epoch") ?? 0) + Number(this.settings.get(EPOCHS_BEFORE_SETTING) ?? 0);
   }
 
@@ -172,7 +174,7 @@ class Found {
   #task(id: number, columns: Row["columns"]): WholeTask | undefined {
     const [, headBytes, stateBytes, inline, headSum, stateSum, bodySum] = columns;
     const whole = (bytes: unknown, sum: unknown): bytes is Uint8Array =>
-      bytes instanceof Uint8Array && typeof sum === "number" && isWhole(bytes, sum, id);
+      bytes instanceof Uint8Array && typeof sum === "number" && isWhole(bytes, sum, id, this.#unnumberedTo);
     const head = whole(headBytes, headSum) ? readable(() => decodeHead(headBytes)) : undefined;
     if (!head) {
       this.#unknown += 1;

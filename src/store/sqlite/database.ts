@@ -59,6 +59,7 @@ export class Database {
   /** The last task that `tasks` has read. */
   #readTo = 0;
   #lastId = 0;
+  #unnumberedTo = 0;
   #commits = 0;
   #acknowledged: AcknowledgedCommits | undefined;
   /** Whether the side tables hold anything: empty ones are not asked. */
@@ -105,6 +106,9 @@ export class Database {
     const epoch = Number(settings.get("epoch") ?? 0) + 1;
     this.#commits = Number(settings.get("commits") ?? 0) + 1;
     this.#lastId = this.#largestId(settings);
+    // All rows of a file that an earlier version wrote; of a new one none.
+    this.#unnumberedTo = Number(settings.get("unnumberedTo") ?? (version === 0 ? 0 : this.#lastId));
+    this.#set("unnumberedTo", String(this.#unnumberedTo));
     this.#set("epoch", String(epoch));
     this.#set("commits", String(this.#commits));
     db.exec("COMMIT");
@@ -139,7 +143,7 @@ export class Database {
     statement.setReturnArrays(true);
     const [portion] = statement.get(this.#readTo, PORTION_TASKS) as unknown as [Uint8Array | null];
     if (portion === null) return new Uint8Array(0);
-    this.#readTo = checkPortion(portion, isWhole);
+    this.#readTo = checkPortion(portion, this.#isWhole);
     if (Number.isNaN(this.#readTo)) throw corrupt(this.#options.file, "a row has a number that no task has");
     return portion;
   }
@@ -221,15 +225,17 @@ export class Database {
     });
   }
 
+  readonly #isWhole = (bytes: Uint8Array, sum: number, id: number): boolean => isWhole(bytes, sum, id, this.#unnumberedTo);
+
   /** undefined: it is not what was written. */
   #bodyOf(id: number, row: BodyRow): Uint8Array | undefined {
     const body = row.body ?? (this.#get("SELECT body FROM big WHERE id = ?", id) as BodyRow | undefined)?.body;
-    return body && isWhole(body, row.body_sum, id) ? body : undefined;
+    return body && this.#isWhole(body, row.body_sum, id) ? body : undefined;
   }
 
   inspect(id: number): Inspection | undefined {
     const row = this.#get("SELECT head, head_sum FROM task WHERE id = ?", id) as WholeRow | undefined;
-    return row && { head: isWhole(row.head, row.head_sum, id) ? row.head : undefined, ...this.#facts(id) };
+    return row && { head: this.#isWhole(row.head, row.head_sum, id) ? row.head : undefined, ...this.#facts(id) };
   }
 
   #facts(id: number): { facts: Fact[]; lacksFacts?: boolean } {
@@ -249,7 +255,7 @@ export class Database {
     let bytes = 0;
     for (const row of this.#statement(sql).iterate(after, PORTION_TASKS) as Iterable<BodyRow & WholeRow>) {
       const { id, head, state } = row;
-      if (!isWhole(head, row.head_sum, id) || !isWhole(state, row.state_sum, id))
+      if (!this.#isWhole(head, row.head_sum, id) || !this.#isWhole(state, row.state_sum, id))
         throw corrupt(this.#options.file, `task ${id} does not match its checksum`);
       const body = this.#bodyOf(id, row);
       if (!body) throw corrupt(this.#options.file, `the body of task ${id} does not match its checksum`);

@@ -40,8 +40,11 @@ export function migration(version: number): string {
   return version === 1 ? FROM_1 + FROM_2 : version === 2 ? FROM_2 : "";
 }
 
-/** Settings of the store's own: how often it was opened, the largest number given, how many batches were written. */
-export const OWN_SETTINGS = ["epoch", "lastId", "commits"] as const;
+/**
+ * Settings of the store's own: how often it was opened, the largest number given, how many batches were written, and the largest number of
+ * those rows that may have sums without their number.
+ */
+export const OWN_SETTINGS = ["epoch", "lastId", "commits", "unnumberedTo"] as const;
 
 /** The name of the folder in which a salvaged store is made. */
 export const SALVAGED = "salvaged";
@@ -61,9 +64,14 @@ export function factSum({ payload, kind, name }: { payload: Uint8Array; kind: nu
   return crc32(payload, crc32(utf8(`${kind} ${name}`), id >>> 0));
 }
 
-/** Whether it is what was written. */
-export function isWhole(bytes: Uint8Array, sum: number, id: number): boolean {
-  return sumOf(bytes, id) === sum || crc32(bytes) === sum;
+/**
+ * Whether it is what was written.
+ *
+ * @param unnumberedTo up to this row the sum may be over the bytes alone, as version 1 wrote it. Of others that counts for nothing: a bit turned
+ *   in the first four bytes is like one turned in the number that the sum begins with
+ */
+export function isWhole(bytes: Uint8Array, sum: number, id: number, unnumberedTo = 0): boolean {
+  return sumOf(bytes, id) === sum || (id <= unnumberedTo && crc32(bytes) === sum);
 }
 
 export function settingSum(name: string, value: string): number {
