@@ -28,7 +28,8 @@ interface Scrape {
   readonly timed?: readonly QueueNumbers[] | undefined;
 }
 
-type Read<T> = (now: T) => number;
+/** undefined: there is nothing to count. */
+type Read<T> = (now: T) => number | undefined;
 
 /** The metrics of these parts and of the process. */
 export class Metrics {
@@ -136,12 +137,11 @@ export class Metrics {
       "Items evicted before they expired",
       of(({ evictions }) => evictions),
     );
-    if (this.#parts.cache?.stats().ghostsReturned !== undefined)
-      this.#counter(
-        "holdfast_cache_returned_ghosts_total",
-        "Evicted keys that were soon stored again: a larger memory would have kept them",
-        of(({ ghostsReturned }) => ghostsReturned ?? 0),
-      );
+    this.#counter(
+      "holdfast_cache_returned_ghosts_total",
+      "Evicted keys that were soon stored again: a larger memory would have kept them",
+      of(({ ghostsReturned }) => ghostsReturned),
+    );
     this.#counter(
       "holdfast_cache_expired_total",
       "Expired items reclaimed",
@@ -325,11 +325,15 @@ export class Metrics {
     }
   }
 
-  #gauge(name: string, help: string, read: () => number): void {
-    this.#metrics.push({ name, help, type: "gauge", read: () => [[{}, read()]] });
+  #gauge(name: string, help: string, read: () => number | undefined): void {
+    this.#metrics.push({ name, help, type: "gauge", read: () => sampleOf(read()) });
   }
 
-  #counter(name: string, help: string, read: () => number): void {
-    this.#metrics.push({ name, help, type: "counter", read: () => [[{}, read()]] });
+  #counter(name: string, help: string, read: () => number | undefined): void {
+    this.#metrics.push({ name, help, type: "counter", read: () => sampleOf(read()) });
   }
+}
+
+function sampleOf(value: number | undefined): readonly LabelledValue[] {
+  return value === undefined ? [] : [[{}, value]];
 }
