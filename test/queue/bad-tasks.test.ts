@@ -63,7 +63,7 @@ class IgnoresRates extends TaskStateMachine {
 }
 
 class ForgetsKeys extends TaskStateMachine {
-  override findKey(): number {
+  override findKeyHolder(): number {
     return NONE;
   }
 }
