@@ -249,7 +249,7 @@ class Async(unittest.IsolatedAsyncioTestCase):
         heard = [event async for event in self.queue.events(after=begin, timeout=0.2)]
         told = [(event["event"], event["id"]) for event in heard]
         self.assertEqual(told, [("waiting", good.id), ("completed", good.id), ("waiting", bad.id), ("failed", bad.id), ("dead", bad.id)])
-        self.assertEqual(heard[-1]["reason"], "attempts")
+        self.assertEqual(heard[-1]["reason"], "final")
         again = [event async for event in self.queue.events(events=["dead"], after=heard[1]["cursor"], timeout=0.2)]
         self.assertEqual([event["cursor"] for event in again], [heard[-1]["cursor"]])
         lost = [event["event"] async for event in self.queue.events(events=["dead"], after=f"{begin.split(':')[0]}:0ther.7", timeout=0.2)]
