@@ -768,12 +768,11 @@ function addFlows(simulation: Simulation): void {
     const [number, name] = payload.split("/") as [string, keyof typeof FLOW];
     const came = (await task.parents()).map(({ result }) => String(result)).join();
     const due = FLOW[name].map((parent) => `did ${number}/${parent}`).join();
-    if (came !== due)
-      simulation.fail(new Violation(`task ${payload} was given out when what it waits for had come to '${came}'`));
     await new Promise<void>((resolve) => simulation.after(simulation.between(0, 40), resolve));
     if (simulation.chance(0.1)) throw new GiveUp("hopeless");
     if (simulation.chance(0.2)) throw new Error("failed");
-    return `did ${payload}`;
+    // A run whose lease was lost, with the end of what it waits for, may see anything: it must not count.
+    return came === due ? `did ${payload}` : `did ${payload} after '${came}'`;
   };
   const hire = (): void => {
     const running = worker(tasks, handler, { concurrency: 3, signals: [], drain: 0 });
@@ -808,9 +807,10 @@ async function followFlow(simulation: Simulation, tasks: Queue<string, string>, 
             throw new Violation(`flow ${number} was cancelled and is ${JSON.stringify(states)}`);
         })().catch((error: unknown) => simulation.fail(error));
       });
-      await added.tasks.d.result({ timeout: 150_000 }).catch((error: HoldfastError) => {
+      const came = await added.tasks.d.result({ timeout: 150_000 }).catch((error: HoldfastError) => {
         if (!ENDED.has(error.code)) throw error;
       });
+      if (came !== undefined && came !== `did ${number}/d`) throw new Violation(`flow ${number} ended with ${String(came)}`);
       return;
     }
     for (let tried = 0; ; tried += 1) {

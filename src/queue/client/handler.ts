@@ -39,7 +39,8 @@ export interface TaskContext {
   /**
    * The tasks that this one waited for (`after`), in their order, with their results. Those of a flow stay until it has ended.
    *
-   * @throws OperationError QUEUE_BODY_TOO_LARGE (more than a message takes), QUEUE_UNREACHABLE
+   * @throws OperationError QUEUE_BODY_TOO_LARGE (more than a message takes), QUEUE_UNREACHABLE, QUEUE_TASK_STATE (one of them has not ended: the
+   *   broker was killed before that was on disk, so this run does not count either, and another follows)
    */
   parents(): Promise<ParentTask[]>;
   /**

@@ -29,7 +29,7 @@ import { type Codec, isPending, jsonCodec, mustFit, Payload, type MaybePromise, 
 import type { RawOutcome, RawSubmission } from "./pending-requests.ts";
 import type { CalledTaskOptions, ParentTask } from "./handler.ts";
 import type { OnParentDead, TaskOptions as WireOptions } from "../tasks/task-policy.ts";
-import { TASK_STATES, type TaskState } from "../tasks/life-cycle.ts";
+import { isEnded, TASK_STATES, type TaskState } from "../tasks/life-cycle.ts";
 import type { StateCounts } from "../tasks/state-words.ts";
 import type { QueueSettings } from "../tasks/queue-settings.ts";
 
@@ -535,6 +535,12 @@ export class Queue<P = unknown, R = unknown> {
     const { value, body } = await client.operate("parents", { id }, waitOptions({}));
     let at = 0;
     return value.parents.map(({ id: parent, state, bytes }): ParentTask => {
+      const open = TASK_STATES.find((each) => each === state && !isEnded(each));
+      if (open)
+        throw new OperationError(
+          "QUEUE_TASK_STATE",
+          `Task ${parent}, which this one waits for, is ${open}: the broker has forgotten its end, and with it this run`,
+        );
       const told = { id: parent, state: state as ParentTask["state"] };
       if (bytes === undefined) return told;
       at += bytes;

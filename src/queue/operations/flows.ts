@@ -129,7 +129,7 @@ function numbersOf({ first, count }: FlowRef): number[] {
 
 async function eachOf(scope: OperationContext, id: string, command: "cancel" | "redrive"): Promise<number> {
   const { service, ids } = scope;
-  const { first, count } = await service.flows.of(ids.number(id) ?? NONE);
+  const { first, count } = await service.flows.settled(ids.number(id) ?? NONE);
   mustOfTasks(scope, numbersOf({ first, count }), "queue:manage");
   const { adminCommands } = service;
   let done = 0;

@@ -73,6 +73,13 @@ export class Flows {
     return flow;
   }
 
+  /** The same, once the ends of its tasks that are there are on disk: before that none of them can be retried, and what waits for it would for ever. */
+  async settled(id: number): Promise<FlowRef> {
+    const flow = await this.of(id);
+    await this.#outcomes.onDisk(Array.from({ length: flow.count }, (_, place) => flow.first + place));
+    return flow;
+  }
+
   /** What a task waited for, in the order in which it named them, with their results. */
   async parents(
     id: number,
@@ -92,10 +99,17 @@ export class Flows {
         "QUEUE_BODY_TOO_LARGE",
         `Cannot tell ${bytes} bytes of results at once: at most ${CARRIED_BYTES_MAX} are allowed`,
       );
-    const bodies = await store.read(after);
-    return after.map((parent, index) => {
+    const stateOf = (parent: number): string => {
       const row = stateMachine.find(parent);
-      const state = row === NONE ? "unknown" : stateMachine.isEvicted(row) ? "evicted" : stateMachine.state(row);
+      return row === NONE ? "unknown" : stateMachine.isEvicted(row) ? "evicted" : stateMachine.state(row);
+    };
+    const before = after.map(stateOf);
+    const bodies = await store.read(after);
+    // One that has completed meanwhile had its body there, not its result.
+    if (after.some((parent, index) => stateOf(parent) === "completed" && before[index] !== "completed"))
+      return this.parents(id);
+    return after.map((parent, index) => {
+      const state = stateOf(parent);
       return { id: parent, state, bytes: state === "completed" ? bodies[index] : undefined };
     });
   }

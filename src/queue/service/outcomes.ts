@@ -103,10 +103,11 @@ export class Outcomes {
 
   /** Resolves once the ends of these that are there are on disk: until then the store has their bodies in the place of their results. */
   async onDisk(ids: readonly number[]): Promise<void> {
-    if (!ids.some((id) => this.isSettling(id))) return;
-    const written = new Promise<void>((resolve) => this.#journal.afterwards(resolve));
-    this.#context.flush();
-    await written;
+    while (ids.some((id) => this.isSettling(id))) {
+      const written = new Promise<void>((resolve) => this.#journal.afterwards(resolve));
+      this.#context.flush();
+      await written;
+    }
   }
 
   progress(lease: LeaseRef, bytes: Uint8Array): void {
