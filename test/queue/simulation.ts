@@ -807,10 +807,9 @@ async function followFlow(simulation: Simulation, tasks: Queue<string, string>, 
             throw new Violation(`flow ${number} was cancelled and is ${JSON.stringify(states)}`);
         })().catch((error: unknown) => simulation.fail(error));
       });
-      const came = await added.tasks.d.result({ timeout: 150_000 }).catch((error: HoldfastError) => {
-        if (!ENDED.has(error.code)) throw error;
-      });
-      if (came !== undefined && came !== `did ${number}/d`) throw new Violation(`flow ${number} ended with ${String(came)}`);
+      const came = await added.tasks.d.result({ timeout: 150_000 }).catch((error: HoldfastError) => error.code);
+      if (came !== `did ${number}/d` && !ENDED.has(String(came)))
+        throw new Violation(`flow ${number} ended with ${String(came)}`);
       return;
     }
     for (let tried = 0; ; tried += 1) {
